@@ -173,14 +173,15 @@ _URL_TOKEN = re.compile(_TOKEN.format("_"))
 # What comes alive when a theme runs a line through markdownify: shortcodes, tags, links and
 # definitions, entities and escapes (which could spell a token), and at the start a block.
 _LIVE = re.compile(
-    _TOKEN.format("_")
+    r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
+    + _TOKEN.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
-    r"|^(?=[#>~`|:=*_+-]|\d{1,9}[.)])"
 )
 # The same in markdown of our own making, where text is entities and only code has braces.
 _LIVE_MARKDOWN = re.compile(_TOKEN.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
 _ENTITIES = {ord(char): f"&#{ord(char)};" for char in "!\"#$&'()*+-.:<=>@[\\]^_`{|}~"}
-_IN_DESTINATION = {ord(char): f"&#{ord(char)};" for char in "&()$*_"}
+# goldmark resolves numeric references first and names after: `&#38;lowbar;` would end up as `_`.
+_IN_DESTINATION = {ord("&"): "&amp;"} | {ord(char): f"&#{ord(char)};" for char in "()$*_"}
 
 
 def one_line(text: str, limit: int) -> str:
