@@ -227,15 +227,19 @@ _REPEATED = re.compile(
 _INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
 
 
+def _bounded(html: str) -> str:
+    """Cut HTML to what is parsed in about a second, whatever it is."""
+    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+
+
 def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
-    """Let through well-formed HTML of the allowed tags and attributes, in bounded time."""
+    """Let through well-formed HTML of the allowed tags and attributes."""
     import nh3
 
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
-    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-    html = _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html))
     return nh3.clean(
-        html.encode(errors="ignore").decode(),  # without surrogates
+        # surrogates, which Rust has none of, are ignored
+        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
         clean_content_tags=set(dropped),
@@ -247,7 +251,7 @@ def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) 
 def _words(html: str) -> str:
     """Give what a reader of this HTML would see, not neutral yet."""
     if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", html), {}, _DROPPED)
+        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
     return entities.unescape(html)
 
 
@@ -303,13 +307,6 @@ def _ascii_host(netloc: str) -> str:
     )
 
 
-###############################################################################
-# Markdown
-###############################################################################
-
-_MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
-
 # White space that HTML folds; a no-break space is none.
 _SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 _PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
@@ -340,6 +337,13 @@ def _destination(url: str) -> str:
     return re.sub(r"[()$*_]", lambda char: f"&#{ord(char[0])};", url.replace("&", "&amp;"))
 
 
+###############################################################################
+# Blocks
+###############################################################################
+
+_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+
+
 @dataclass(slots=True)
 class _Box:
     """A block element that shapes what it holds; a string among its kids is a finished block."""
@@ -347,6 +351,70 @@ class _Box:
     tag: str
     start: str = ""  # an ordered list's first number
     kids: list[_Box | str] = field(default_factory=list)
+
+
+def _blocks(kid: _Box | str) -> list[str]:
+    """Give the markdown blocks of an element."""
+    if isinstance(kid, str):
+        return [kid]
+    if kid.tag in ("ul", "ol"):
+        return _list(kid)
+    if kid.tag == "table":
+        return _table(kid)
+    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
+    if kid.tag in _HEADINGS and inner and _is_line(kid):
+        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
+    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+
+
+def _boxes(box: _Box) -> list[_Box]:
+    return [kid for kid in box.kids if isinstance(kid, _Box)]
+
+
+def _is_line(box: _Box) -> bool:
+    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
+    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
+
+
+def _line(box: _Box) -> str:
+    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+
+
+def _indent(block: str, first: str, others: str) -> str:
+    head, *tail = block.split("\n")
+    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
+
+
+def _list(box: _Box) -> list[str]:
+    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+    items: list[str] = []
+    for blocks in filter(None, map(_blocks, box.kids)):
+        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+        item = blocks[0]
+        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
+            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+        items.append(_indent(item, marker, " " * len(marker)))
+    return ["\n".join(items)] if items else []
+
+
+def _table(box: _Box) -> list[str]:
+    """Give a table; or, when it only lays out a page, its blocks one after the other."""
+    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    width = max(map(len, rows), default=0)
+    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
+        return [block for kid in box.kids for block in _blocks(kid)]
+    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    head += " |" * (width - len(rows[0]))
+    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
+
+
+###############################################################################
+# Markdown
+###############################################################################
+
+_MAX_BODY_BYTES = 200_000
+_MAX_DEPTH = 20
 
 
 @dataclass(slots=True)
@@ -380,7 +448,6 @@ class _Run:
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
 _MARKS["a"] = "["
 _CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
 _NESTING = frozenset(("ul", "ol", "blockquote", "table"))
 _INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
@@ -469,15 +536,16 @@ class _Walker(HTMLParser):
         """Cut text to what is left of the body's size. Nothing but text may be cut."""
         encoded = text.encode()
         left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
+        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
         return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
 
     def _add(self, markup: str) -> None:
-        self.left_bytes -= len(markup)
+        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
         self.runs[-1].add(markup)
 
     def _add_block(self, block: str) -> None:
         if block:
-            self.left_bytes -= (block.count("\n") + 2) * 3 * len(self.boxes)  # its indentation
+            self.left_bytes -= 6 * len(self.boxes)
             self.boxes[-1].kids.append(block)
 
     def flush(self) -> None:
@@ -489,9 +557,8 @@ class _Walker(HTMLParser):
 
     def finish(self, *, cut: bool) -> _Box:
         """Close what is open, with an ellipsis when something was left out."""
-        if self.code_tags:
-            del self.code_tags[1:]
-            self._close_code(self.code_tags[0])
+        while self.code_tags:
+            self._close_code(self.code_tags[-1])
         if cut or self.left_bytes <= 0:
             self.runs[-1].add("…")
         self.flush()
@@ -503,7 +570,7 @@ class _Walker(HTMLParser):
 
     def _open_block(self, tag: str, start: str) -> None:
         if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self.runs[-1].add("\n")
+            self._add("\n")
             return
         self.flush()  # two breaks as well: some write paragraphs so
         if tag in ("br", "hr"):
@@ -559,68 +626,6 @@ class _Walker(HTMLParser):
         )
 
 
-def _blocks(kid: _Box | str) -> list[str]:
-    """Give the markdown blocks of an element."""
-    if isinstance(kid, str):
-        return [kid]
-    if kid.tag in ("ul", "ol"):
-        return _list(kid)
-    if kid.tag == "table":
-        return _table(kid)
-    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
-    if kid.tag in _HEADINGS and inner and _is_line(kid):
-        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
-    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
-
-
-def _is_line(box: _Box) -> bool:
-    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _line(box: _Box) -> str:
-    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
-
-
-def _indent(block: str, first: str, others: str) -> str:
-    head, *tail = block.split("\n")
-    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
-
-
-def _list(box: _Box) -> list[str]:
-    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
-    items: list[str] = []
-    for blocks in filter(None, map(_blocks, box.kids)):
-        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
-        item = blocks[0]
-        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
-            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-        items.append(_indent(item, marker, " " * len(marker)))
-    return ["\n".join(items)] if items else []
-
-
-def _table(box: _Box) -> list[str]:
-    """Give a table; or, when it only lays out a page, its blocks one after the other."""
-    rows = [
-        [_cell for _cell in row.kids if isinstance(_cell, _Box)]
-        for row in box.kids
-        if isinstance(row, _Box)
-    ]
-    rows = [row for row in rows if row]
-    width = max(map(len, rows), default=0)
-    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
-        return [
-            block
-            for row in box.kids
-            for kid in (row.kids if isinstance(row, _Box) else [row])
-            for block in _blocks(kid)
-        ]
-    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
-    head += " |" * (width - len(rows[0]))
-    caption = [kid for kid in box.kids if isinstance(kid, str)]
-    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
-
-
 def markdown(html: str, base: str) -> str:
     """Write the HTML of an entry as markdown; relative addresses are resolved against `base`.
 
@@ -630,7 +635,7 @@ def markdown(html: str, base: str) -> str:
     pixels go, players become links, headings leave h1 to the page.
     """
     framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
-    clean = _strip(_clean(framed, _ALLOWED, _DROPPED))
+    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
     walker = _Walker(base)
     end = 0
     while end < len(clean) and walker.left_bytes > 0:
