@@ -193,10 +193,8 @@ def one_line(text: str, limit: int) -> str:
     text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
-    return (
-        head[: head.rfind(" ", limit * 4 // 5)] if " " in head[limit * 4 // 5 :] else head
-    ) + "…"
+    cut = text.rfind(" ", limit * 4 // 5, limit)
+    return text[: cut if cut > 0 else limit - 1] + "…"
 
 
 _BLOCK_NAMES = (
@@ -215,9 +213,10 @@ _NAMES = (
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _DROPPED = frozenset(_DROPPED_NAMES.split())
 _BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
-# `Vec<String>`, `Map<K, V>`, `<?php`: meant as text; HTML would swallow the word.
+# `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
 _NO_TAG = re.compile(
-    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)[A-Za-z]\w*[>,<\[*&])"
+    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
+    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
 # html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
 # 130 MB. Without attributes they do not differ.
@@ -280,7 +279,7 @@ def safe_url(url: str, base: str = "") -> str:
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
     Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _UNSAFE.sub("", url[:_MAX_URL])).strip()
+    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
         url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
         netloc = urlsplit(url).netloc
@@ -288,11 +287,12 @@ def safe_url(url: str, base: str = "") -> str:
         return ""
     match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
     host = _ascii_host(netloc) if match and match[2] == netloc else ""
-    if not match or not host or len(url) >= _MAX_URL:
+    if not match or not host:
         return ""
     rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
     rest = _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
-    return f"{match[1].lower()}://{host}{rest}"
+    url = f"{match[1].lower()}://{host}{rest}"
+    return url if len(url) <= _MAX_URL else ""
 
 
 def _ascii_host(netloc: str) -> str:
@@ -301,17 +301,18 @@ def _ascii_host(netloc: str) -> str:
         label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
         for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
     )
-    legal = re.fullmatch(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return (
-        host if legal and re.search("[A-Za-z0-9]", host) and not _IN_BAND_TEXT.search(host) else ""
-    )
+    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
+    return host if legal and not _IN_BAND_TEXT.search(host) else ""
 
 
 # White space that HTML folds; a no-break space is none.
 _SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 _PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
-# As in a line, but text is entities here and only code has braces; `[!` makes quotes an alert.
-_LIVE_MARKDOWN = re.compile(_IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
+# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
+# finds there too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = re.compile(
+    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+)
 
 
 def _escape(text: str) -> str:
@@ -577,8 +578,9 @@ class _Walker(HTMLParser):
             self._add_block("___" if tag == "hr" else "")
             return
         shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
-        boxed = tag in _HEADINGS or (tag in _NESTING and shallow)
-        self.boxed.append(boxed or self.boxes[-1].tag in _INSIDE.get(tag, ()))
+        inside = self.boxes[-1].tag
+        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
+        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
         if self.boxed[-1]:
             box = _Box(tag, start)
             self.boxes[-1].kids.append(box)
