@@ -290,6 +290,8 @@ def safe_url(url: str, base: str = "") -> str:
     if not match or not host:
         return ""
     rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
+    head, hash_, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = head + hash_ + fragment.replace("#", "%23")
     rest = _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
     url = f"{match[1].lower()}://{host}{rest}"
     return url if len(url) <= _MAX_URL else ""
@@ -333,9 +335,11 @@ def markdown_text(text: str) -> str:
 def _destination(url: str) -> str:
     """Write an address as the target of a markdown link.
 
-    goldmark resolves numbers first and names after: `&#38;lowbar;` would end up as `_`.
+    Percent-encoded, no entities: goldmark would resolve them, a theme's render hook would not. For
+    the same reason what reads as one (`&copy;`) loses its semicolon.
     """
-    return re.sub(r"[()$*_]", lambda char: f"&#{ord(char[0])};", url.replace("&", "&amp;"))
+    url = url.replace("(", "%28").replace(")", "%29")
+    return re.sub(r"&(#?\w+);", r"&\1%3B", url)
 
 
 ###############################################################################

@@ -1,4 +1,4 @@
-"""Two Hugo sites to judge neutral text by: a plain one, and one with every dangerous setting on."""
+"""Hugo sites to judge neutral text by: plain, with every dangerous setting on, and with hooks."""
 
 import shutil
 import subprocess
@@ -70,10 +70,23 @@ LIST = """<!doctype html><html><body><ul>
 </ul></body></html>"""
 
 
-def make_site(folder: Path, *, dangerous: bool) -> Path:
-    """Write a Hugo site without posts."""
+# What many themes have: goldmark leaves entities in .Destination to them.
+HOOKS = {
+    "link": """<a href="{{ .Destination | safeURL }}">{{ .Text | safeHTML }}</a>""",
+    "image": """{{ $url := urls.Parse .Destination }}<img src="{{ $url.String }}" alt="{{ .PlainText }}">""",
+}
+
+KINDS = ["plain", "dangerous", "hooks"]
+
+
+def make_site(folder: Path, kind: str) -> Path:
+    """Write a Hugo site of this kind without posts."""
     layouts = folder / "layouts"
     layouts.mkdir(parents=True)
+    dangerous = kind != "plain"
+    for name, hook in HOOKS.items() if kind == "hooks" else ():
+        (layouts / "_markup").mkdir(exist_ok=True)
+        (layouts / "_markup" / f"render-{name}.html").write_text(hook)
     (folder / "hugo.toml").write_text(DANGEROUS if dangerous else PLAIN)
     how = {"as": "| markdownify" if dangerous else ""}
     (layouts / "single.html").write_text(SINGLE % how)

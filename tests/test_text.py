@@ -2,9 +2,10 @@
 
 import html
 import re
+from urllib.parse import unquote
 
 import pytest
-from hugo_sites import build, hugo_binary, make_site, read_page, words, write_post
+from hugo_sites import KINDS, build, hugo_binary, make_site, read_page, words, write_post
 
 from superfeed import ZWSP, excerpt, markdown, markdown_text, one_line, plain, safe_url
 
@@ -67,6 +68,7 @@ HOSTILE = [
     "![i](http://x.test/y.png)",
     "www.a.com http://b.com me@c.com",
     "C:\\_x \\",
+    "##__hdeferred/ #HAHAHUGOSHORTCODE0s0HBHB",
     '"q" -- ... \'s',
     "AT&T a < b > c &lt; &amp;lt;",
     # hazards §3: characters, and what YAML might take for something else
@@ -89,6 +91,14 @@ SHAPES = {
     "links": '<p><a href="https://x.test/{0}">{0}</a></p>',
     "images": '<p>a<img src="https://x.test/{0}" alt="{0}">b</p>',
 }
+ADDRESSES = [
+    "https://x.test/?a=1&b=2&amp=3&copy=4",
+    "https://x.test/?a&copy;b&#95;c&amp;d",
+    "https://x.test/Feed_(web)_(2)?a=(b)",
+    "https://x.test/a_b_*c*_$d$_~e~'f'!,g;h#i_j",
+    "https://x.test/ü/日本?é",
+    "https://x.test/a#b#c",
+]
 TAGS = {
     *("p", "ul", "li", "blockquote", "h3", "pre", "code", "strong", "em", "del", "a", "img"),
     *("table", "thead", "tbody", "tr", "th", "td"),
@@ -96,10 +106,10 @@ TAGS = {
 CHROMA = {"div", "span"}  # guessSyntax colours code; its classes and styles are Hugo's own
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "dangerous"])
+@pytest.fixture(scope="module", params=KINDS)
 def site(request, tmp_path_factory):
     """A built site with every hostile text in every shape."""
-    folder = make_site(tmp_path_factory.mktemp("site"), dangerous=request.param)
+    folder = make_site(tmp_path_factory.mktemp("site"), request.param)
     for number, text in enumerate([*HOSTILE, *RENDERED]):
         line = one_line(text, 300)
         source = {"author": line, "tags": [line], "link": safe_url("https://x.test/" + text)}
@@ -108,10 +118,13 @@ def site(request, tmp_path_factory):
             body = markdown(shape.format(html.escape(text)), "https://base.test/")
             write_post(folder, f"{name}-{number}", fields, body)
         write_post(folder, f"line-{number}", fields, markdown_text(text))
+    for number, url in enumerate(ADDRESSES):
+        source = '<p><a href="{0}">a</a> <img src="{0}"></p>'.format(html.escape(url))
+        write_post(folder, f"address-{number}", {"title": "a"}, markdown(source, ""))
     result = build(folder, hugo_binary())
     assert result.returncode == 0, result.stderr
     assert "WARN" not in result.stdout + result.stderr
-    return folder, request.param
+    return folder, request.param != "plain"
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -148,6 +161,14 @@ def test_nothing_of_the_text_becomes_a_tag_or_an_attribute(site):
         for name in ("title", "description", "author", "tags"):
             tags = {tag for tag, _ in read_page(site[0], f"line-{number}").tags[name]}
             assert tags <= {"em", "strong", "code", "a", "del", "p"}, (text, tags)
+
+
+def test_links_and_images_lead_where_they_led(site):
+    folder, _ = site
+    for number, url in enumerate(ADDRESSES):
+        for tag, has in read_page(folder, f"address-{number}").tags["body"]:
+            if tag in ("a", "img"):
+                assert unquote(has.get("href") or has.get("src")) == unquote(url)
 
 
 def test_links_and_images_lead_to_http(site):

@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from hugo_sites import build, hugo_binary, make_site, read_page, words, write_post
+from hugo_sites import KINDS, build, hugo_binary, make_site, read_page, words, write_post
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from superfeed import markdown, markdown_text, one_line, plain, safe_url
@@ -190,10 +190,10 @@ def visible(source):
     return words(plain(f"<p>{source}</p>"))
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "dangerous"])
+@pytest.fixture(scope="module", params=KINDS)
 def site(request, tmp_path_factory):
     """A built site with all the texts."""
-    folder = make_site(tmp_path_factory.mktemp("site"), dangerous=request.param)
+    folder = make_site(tmp_path_factory.mktemp("site"), request.param)
     chance = random.Random(1)
     posts = []
     for number, text in enumerate(TEXTS):
@@ -208,7 +208,7 @@ def site(request, tmp_path_factory):
         posts.append((text, line, link, shape))
     result = build(folder, hugo_binary())
     assert result.returncode == 0, result.stdout + result.stderr
-    return folder, request.param, posts
+    return folder, request.param != "plain", posts
 
 
 def test_random_text_comes_out_as_text(site):
