@@ -131,7 +131,7 @@ SHAPES = [
     "<table><tr><td>{0}</td><td><code>{0}</code></td></tr><tr><td>{0}</td><td>1</td></tr></table>",
     '<a href="https://x.test/{0}">{0}</a>',
     '<a href="{0}">{0}</a>',
-    '<p>x<img src="{0}" alt="{0}">y<em><a href="/{0}"><code>{0}</code>{0}</a></em></p>',
+    '<p>x<img src="/i/{0}" alt="{0}">y<em><a href="/{0}"><code>{0}</code>{0}</a></em></p>',
 ]
 SAFE_TAGS = {
     *("p", "ul", "ol", "li", "blockquote", "h3", "pre", "code", "strong", "em", "del", "a", "img"),
