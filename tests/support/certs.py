@@ -55,7 +55,7 @@ class Certificates:
         )
         return path
 
-    def _build(self, subject, issuer, key, names=(), days=30, signer=None, *, ca=False):
+    def _build(self, subject, issuer, key, *, names=(), days=30, signer=None, ca=False):
         now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()

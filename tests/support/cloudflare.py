@@ -17,7 +17,7 @@ class Cloudflare:
 
     max_files = 30
 
-    def __init__(self, zone="0123456789abcdef0123456789abcdef", token="cf-token-for-tests"):  # noqa: S107
+    def __init__(self, zone="0123456789abcdef0123456789abcdef", token="cf-token-for-tests"):
         self.zone, self.token = zone, token
         self.web = Web(fallback=self._answer)
         self.url = self.web.url("/client/v4")
@@ -55,10 +55,9 @@ class Cloudflare:
         return self._say(exchange, 200, "")
 
     def _read(self, exchange):
-        if (exchange.command, exchange.path) != (
-            "POST",
-            f"/client/v4/zones/{self.zone}/purge_cache",
-        ):
+        """What is wrong with the request, or "" and what it purges."""
+        path = f"/client/v4/zones/{self.zone}/purge_cache"
+        if (exchange.command, exchange.path) != ("POST", path):
             return f"no such route: {exchange.command} {exchange.path}", None
         if exchange.headers.get("Content-Type", "").split(";")[0] != "application/json":
             return "Content-Type must be application/json", None
@@ -69,11 +68,13 @@ class Cloudflare:
         if asked == {"purge_everything": True}:
             return "", "everything"
         files = asked.get("files") if isinstance(asked, dict) and len(asked) == 1 else None
+        return self._fault_of(files), files
+
+    def _fault_of(self, files):
         if not isinstance(files, list) or not 0 < len(files) <= self.max_files:
-            return f"files must be a list of 1 to {self.max_files}", None
-        if bad := [one for one in files if not str(one).startswith(("http://", "https://"))]:
-            return f"no address: {bad[0]}", None
-        return "", files
+            return f"files must be a list of 1 to {self.max_files}"
+        bad = [one for one in files if not str(one).startswith(("http://", "https://"))]
+        return f"no address: {bad[0]}" if bad else ""
 
     def _say(self, exchange, status, fault, headers=()):
         errors = [{"code": 1000 + status, "message": fault}] if fault else []

@@ -12,6 +12,10 @@ from email.utils import format_datetime
 from xml.sax.saxutils import escape, quoteattr
 
 START = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+RSS_NAMES = (
+    'version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+    ' xmlns:atom="http://www.w3.org/2005/Atom"'
+)
 When = datetime | str | None  # a str goes into the document as it is
 
 
@@ -55,8 +59,7 @@ def rss(entries=(), title="A feed", link="https://a.example/", language="en") ->
     """RSS 2.0."""
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
-        '<rss version="2.0" xmlns:dc="http://purl.org/dc/elements/1.1/"'
-        ' xmlns:atom="http://www.w3.org/2005/Atom"><channel>',
+        f"<rss {RSS_NAMES}><channel>",
         _tag("title", title),
         _tag("link", link),
         _tag("description", f"All of {title}"),

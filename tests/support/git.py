@@ -34,12 +34,14 @@ def git(*argv, cwd=None, **env) -> str:
 class Origin:
     """A bare repository, as a host would keep it (partial clones allowed).
 
-    `template` is a folder of files for its first commit; None leaves it empty.
+    One that exists at `path` is taken as it is; else one is made, empty or with a first commit
+    of the files in `template`.
     """
 
     def __init__(self, path: Path, template: Path | None = None, branch="main"):
         self.path, self.branch = path, branch
-        self._desk = path.with_name(path.name + "-rival")
+        if path.exists():
+            return
         git("init", "-q", "--bare", "-b", branch, path)
         for key in ("allowFilter", "allowAnySHA1InWant"):
             git("config", f"uploadpack.{key}", "true", cwd=path)
@@ -53,6 +55,10 @@ class Origin:
     @property
     def url(self) -> str:
         return self.path.as_uri()
+
+    @property
+    def _desk(self) -> Path:
+        return self.path.with_name(self.path.name + "-rival")  # where commits are made
 
     def head(self, ref="") -> str:
         """The commit a branch points to; "" when there is none."""
@@ -106,10 +112,7 @@ class Origin:
     def copy(self, path: Path) -> Origin:
         """The same repository again, at another place (much quicker than making one)."""
         shutil.copytree(self.path, path)
-        other = Origin.__new__(Origin)
-        other.path, other.branch = path, self.branch
-        other._desk = path.with_name(path.name + "-rival")
-        return other
+        return Origin(path, branch=self.branch)
 
 
 class GitHttp:

@@ -6,7 +6,6 @@ import functools
 import http.client
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -108,19 +107,27 @@ class Rclone:
     binary = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
 
     def __init__(self, folder: Path):
-        port = free_port()
-        self.endpoint = f"http://127.0.0.1:{port}"
-        data = folder / "data"
-        data.mkdir(parents=True)
-        command = [self.binary, "serve", "s3", "--addr", f"127.0.0.1:{port}"]
+        (folder / "data").mkdir()
+        command = [self.binary, "serve", "s3", "--addr", "127.0.0.1:0"]
         command += ["--auth-key", f"{KEY},{SECRET}", "--vfs-cache-mode", "writes"]
-        command += ["--vfs-write-back", "0", "--cache-dir", folder / "cache", data]
-        self.log = folder / "rclone.log"
-        with self.log.open("wb") as out:
+        command += ["--vfs-write-back", "0", "--cache-dir", folder / "cache", folder / "data"]
+        self._log = folder / "rclone.log"
+        with self._log.open("wb") as out:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={"HOME": folder}
             )
-        wait_for_port(port, self.process, self.log)
+        self.endpoint = self._started()
+
+    def _started(self, seconds=20) -> str:
+        """Its address, as soon as it has written it; its own words when it does not start."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if found := re.search(
+                r"Starting s3 server on \[(http://[^/\]]+)", self._log.read_text()
+            ):
+                return found[1]
+            time.sleep(0.02)
+        raise RuntimeError(f"rclone did not start: {self._log.read_text()[-2000:]}")
 
     def bucket(self, name="") -> Bucket:
         return Bucket(self.endpoint, name)
@@ -381,25 +388,6 @@ LIST_QUERY = {
     "list-type", "prefix", "encoding-type", "max-keys", "continuation-token", "delimiter",
     "start-after", "fetch-owner", "marker",
 }  # fmt: skip
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
-
-
-def wait_for_port(port, process, log: Path, seconds=20):
-    """Until a server answers; its own words when it does not."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
 
 
 def _connect(endpoint):

@@ -51,7 +51,7 @@ class Request:
     at: float = field(default_factory=time.monotonic)
 
 
-class Stopped(ConnectionError):
+class StoppedError(ConnectionError):
     """The test is over, or the client has gone: whatever a behaviour was doing ends here."""
 
 
@@ -104,13 +104,13 @@ class Exchange(BaseHTTPRequestHandler):
     def raw(self, data):
         """Bytes as they are."""
         if self.web.stopping.is_set():
-            raise Stopped
+            raise StoppedError
         self.wfile.write(data)
 
     def wait(self, seconds):
         """Sleep, but never longer than the test lasts."""
         if self.web.stopping.wait(seconds):
-            raise Stopped
+            raise StoppedError
 
     def hang_up(self, *, rudely=False):
         """Close after this answer; rudely: by a reset, as a crashed server does."""
@@ -389,7 +389,7 @@ class Web:
         self._idle.append(sock)
         for _ in range(3):
             client = socket.socket()
-            client.setblocking(False)
+            client.settimeout(0)
             client.connect_ex(sock.getsockname())
             self._idle.append(client)
         return "http://{}:{}{}".format(*sock.getsockname(), path)
