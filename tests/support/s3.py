@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import http.client
+import json
+import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -134,7 +137,7 @@ class Server:
         return Bucket(self.endpoint, name)
 
     def close(self):
-        self.process.terminate()
+        self.process.kill()  # SeaweedFS takes half a minute to end politely
         self.process.wait(20)
 
 
@@ -145,6 +148,42 @@ def rclone_server(folder: Path) -> Server:
     command += ["--auth-key", f"{KEY},{SECRET}", "--vfs-cache-mode", "writes"]
     command += ["--vfs-write-back", "0", "--cache-dir", folder / "cache", folder / "data"]
     return Server(command, folder, r"Starting s3 server on \[(http://[^/\]]+)")
+
+
+def seaweed_server(folder: Path) -> Server:
+    """SeaweedFS: lists keys in the order of a directory tree, quotes its etags."""
+    keys = {"accessKey": KEY, "secretKey": SECRET}
+    rig = {"name": "rig", "credentials": [keys], "actions": ["Admin", "Read", "Write", "List"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [rig]}))
+    (folder / "data").mkdir()
+    ports = dict(zip(["master", "volume", "filer", "s3"], free_ports(4), strict=True))
+    command = [tool("weed"), "-logtostderr=true", "server", f"-dir={folder / 'data'}"]
+    command += [f"-{name}.port={port}" for name, port in ports.items()]
+    command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", "-volume.max=500"]
+    command += [f"-s3.config={folder / 's3.json'}", "-master.volumeSizeLimitMB=64"]
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.autoCreateBucket=false"]
+    command += ["-master.telemetry=false"]
+    server = Server(command, folder, r"Start Seaweed S3 API Server .* at http port (\d+)")
+    server.endpoint = f"http://127.0.0.1:{server.endpoint}"
+    return server
+
+
+def free_ports(count) -> list[int]:
+    """Ports that are free, and 10,000 above them too (where SeaweedFS puts its gRPC)."""
+    found, held = [], []
+    while len(found) < count:
+        low, high = socket.socket(), socket.socket()
+        held += [low, high]
+        try:
+            port = random.randrange(11_000, 22_000)
+            low.bind(("127.0.0.1", port))
+            high.bind(("127.0.0.1", port + 10_000))
+        except OSError:
+            continue
+        found.append(port)
+    for sock in held:
+        sock.close()
+    return found
 
 
 class Moto:
