@@ -391,7 +391,7 @@ def test_git_over_http_can_refuse_redirect_and_hang(origin, git_http):
     server.hang()
     with pytest.raises(subprocess.TimeoutExpired):
         subprocess.run(["git", "ls-remote", server.url], env=ENV, check=False, timeout=0.5)
-    server.behaviour = None
+    server.heal()
     git("ls-remote", server.url, **with_token(server, "t"))
 
 
@@ -662,6 +662,15 @@ def test_a_run_that_hangs_is_ended_with_all_it_started(probe):
 def test_a_tool_can_be_taken_away(probe):
     probe.tool("hugo", None)
     assert not (probe.bin / "hugo").exists()
+
+
+def test_a_spy_sees_what_a_tool_is_called_with(probe):
+    spy = probe.spy("git")
+    env = probe.env | {"SECRET": "a\nb"}
+    for argv in (["--version"], ["config", "--get", "no.such key", ""]):
+        subprocess.run(["git", *argv], env=env, check=False, cwd=probe.cwd, stdout=-3)
+    assert spy.argvs() == [["--version"], ["config", "--get", "no.such key", ""]]
+    assert spy.calls()[0][1]["SECRET"] == "a\nb"
 
 
 def test_a_workplace_gives_the_script_all_it_needs(workplace, tmp_path):

@@ -118,8 +118,8 @@ class Origin:
 class GitHttp:
     """`git http-backend` with basic auth: the password must be `token`, the user may be any.
 
-    `url` is the clone address; `requests` have the headers as sent. Set `.behaviour` to
-    `hang`, `refuse(403)`, `elsewhere(url)` ... and to None again for a server in good health.
+    `url` is the clone address; `requests` have the headers as sent. `hang()`, `refuse(403)` and
+    `redirect(url)` last until `heal()`; `behaviour` takes any other of support.web.
     """
 
     def __init__(self, origin: Origin, token: str):
@@ -137,6 +137,10 @@ class GitHttp:
         sent = {request.headers.get("Authorization", "") for request in self.requests} - {""}
         return {base64.b64decode(value.split()[1]).decode() for value in sent}
 
+    def heal(self):
+        """In good health again."""
+        self.behaviour = None
+
     def hang(self):
         """From now on nothing is answered."""
         self.behaviour = silent
@@ -148,9 +152,11 @@ class GitHttp:
     def redirect(self, to: str):
         """From now on everything is redirected below another repository address."""
         prefix = f"/{self.origin.path.name}"
-        self.behaviour = lambda exchange: redirect(302, to + exchange.path.removeprefix(prefix))(
-            exchange
-        )
+
+        def act(exchange):
+            redirect(302, to + exchange.path.removeprefix(prefix))(exchange)
+
+        self.behaviour = act
 
     def _serve(self, exchange):
         if self.behaviour:

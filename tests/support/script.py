@@ -50,6 +50,32 @@ class Result:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
+SPY = """#!/bin/sh
+call=$(mktemp '{calls}/XXXXXXXX')
+{{ env -0; printf '\\0'; printf '%s\\0' "$@"; }} > "$call"
+exec '{target}' "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Spy:
+    """What a tool was called with, in the order of the calls."""
+
+    folder: Path
+
+    def calls(self) -> list[tuple[list[str], dict[str, str]]]:
+        """Arguments and environment of each call."""
+        found = []
+        for path in sorted(self.folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+            env, _, argv = path.read_bytes().decode().partition("\0\0")
+            pairs = dict(line.partition("=")[::2] for line in env.split("\0"))
+            found.append((argv.split("\0")[:-1], pairs))
+        return found
+
+    def argvs(self) -> list[list[str]]:
+        return [argv for argv, _ in self.calls()]
+
+
 class Script:
     """A machine with nothing on it but git, hugo and a copy of superfeed.py.
 
@@ -82,6 +108,16 @@ class Script:
         if target:
             (self.bin / name).symlink_to(target)
 
+    def spy(self, name: str) -> Spy:
+        """Write down the arguments and environment of every call of a tool that is on PATH."""
+        target = (self.bin / name).resolve()
+        calls = self.home.parent / f"calls-of-{name}"
+        calls.mkdir()
+        self.tool(name, None)
+        (self.bin / name).write_text(SPY.format(calls=calls, target=target))
+        (self.bin / name).chmod(0o755)
+        return Spy(calls)
+
     def starter(self):
         """Put examples/site beside the copy, as in a checkout."""
         shutil.copytree(REPO / "examples" / "site", self.app / "examples" / "site")
@@ -93,9 +129,9 @@ class Script:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
-    def start(self, *argv, env=None, cwd=None, script=None) -> subprocess.Popen:
+    def start(self, *argv, env=None, cwd=None) -> subprocess.Popen:
         """Start it and return at once; end it with `finish` (or kill it first)."""
-        command = [sys.executable, script or self.path, *argv]
+        command = [sys.executable, self.path, *argv]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [str(part) for part in command],
