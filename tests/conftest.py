@@ -1,4 +1,16 @@
-"""The fixtures. What each can do is said by the class it gives, in tests/support."""
+"""The fixtures. What each can do is said by the class it gives, in tests/support.
+
+def test_a_new_entry_is_one_commit(workplace):
+    feed = workplace.web.feed("/a.xml", rss(items(3)))
+    workplace.feeds_txt([feed.url])
+    workplace.run().ok()
+    before = workplace.origin.head()
+    feed.body = rss(items(4))
+    workplace.s3.forget()
+    assert workplace.run().ok().report["posts"]["new"] == 1
+    assert workplace.origin.log(form="%P")[0] == before
+    assert "index.html" in workplace.s3.puts
+"""
 
 from __future__ import annotations
 

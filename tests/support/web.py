@@ -30,9 +30,13 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 
 import brotli
-from backports import zstd
 
 from support.certs import Certificates
+
+try:
+    from compression import zstd  # Python 3.14
+except ImportError:
+    from backports import zstd
 
 AUTO = "auto"
 RSS = "application/rss+xml; charset=utf-8"
