@@ -4813,8 +4813,11 @@ def removal(library: Library, post: Post) -> Edit:
     return Edit(post.path, None, "removed", post.feed)
 
 
-def carry_out(run: Run, library: Library, edits: Iterable[Edit]) -> None:
-    """Write and remove post files, and keep the index of them."""
+def carry_out(run: Run, library: Library, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
+    """Write and remove post files one after another; yield each change's kind and feed.
+
+    A later edit of the same run may read what an earlier one wrote.
+    """
     for edit in edits:
         path = library.folder / edit.path
         if edit.kind != "kept":
@@ -4822,20 +4825,12 @@ def carry_out(run: Run, library: Library, edits: Iterable[Edit]) -> None:
         if edit.text is None:
             path.unlink(missing_ok=True)
             run.state.posts.pop(edit.path, None)
-            continue
-        write_whole(path, edit.text)
-        stat = path.stat()
-        row = post_row(library.known.posts[edit.path])
-        run.state.posts[edit.path] = [stat.st_mtime_ns, stat.st_size, *row]
-
-
-def count_edits(edits: Sequence[Edit], total: int) -> dict[str, int]:
-    """Return the report's part on posts."""
-    kinds = Counter(edit.kind for edit in edits)
-    return {kind: kinds[kind] for kind in ("new", "updated", "removed")} | {
-        "set_aside": 0,
-        "total": total,
-    }
+        else:
+            write_whole(path, edit.text)
+            stat = path.stat()
+            row = post_row(library.known.posts[edit.path])
+            run.state.posts[edit.path] = [stat.st_mtime_ns, stat.st_size, *row]
+        yield edit.kind, edit.feed
 
 
 def feed_report(
@@ -5149,16 +5144,16 @@ def collect(run: Run) -> None:
     readings = read_all(run, feeds, states)
     after = {key: state_after(readings[key], states[key], run.now) for key in feeds}
     sources = {key: source_of(feed, after[key]) for key, feed in feeds.items()}
-    edits = list(plan_edits(run, library, readings, sources))
-    carry_out(run, library, edits)
+    kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
     remember(run, states, after)
-    kinds = Counter((edit.kind, edit.feed) for edit in edits)
     for key, reading in readings.items():
         run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
-    run.report.posts = count_edits(edits, len(library.known.posts))
+    totals = Counter(kind for kind, _ in kinds.elements())
+    run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
+    run.report.posts["total"] = len(library.known.posts)
 
 
 def commit(run: Run) -> None:
