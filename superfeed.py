@@ -1399,19 +1399,21 @@ def _text(source: dict[str, Any], *keys: str) -> str:
 
 
 ###############################################################################
-# Identity
+# Keys
 ###############################################################################
-
 #
 # An entry has up to two keys: first what its publisher calls it (the guid), second where it is (the
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
 TRACKING_PREFIXES = ("utm_", "mtm_")
-TRACKING = frozenset(
-    "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid twclid igshid mc_cid mc_eid mkt_tok "
-    "_hsenc _hsmi vero_id oly_anon_id oly_enc_id at_medium at_campaign xtor".split()
-)
+# fmt: off
+TRACKING = frozenset((
+    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
+    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
+    "oly_enc_id", "at_medium", "at_campaign", "xtor",
+))
+# fmt: on
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
 Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
@@ -1419,7 +1421,7 @@ HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
-    """The part of an http(s) address that tells pages apart, "host/path?query" (DESIGN §6).
+    """Reduce an http(s) address to what tells pages apart: "host/path?query" (DESIGN §6).
 
     Empty when it tells nothing: another scheme, no host, or (unless `allow_home`) a bare home page.
     """
@@ -1451,7 +1453,7 @@ def _sha256_hex(*parts: str) -> str:
 
 
 def feed_id(feed: Feed | str) -> str:
-    """12 hex that name a feed: of its canonical address, or as its published address says."""
+    """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
     if hidden := HIDDEN_ADDRESS.fullmatch(url):
         return hidden[1]
@@ -1459,7 +1461,7 @@ def feed_id(feed: Feed | str) -> str:
 
 
 def published_address(feed: Feed) -> str:
-    """What may be told of a feed's address; `feed_id` of it is the feed's own."""
+    """Tell what may be told of a feed's address; its `feed_id` is the feed's own."""
     if not feed.private:
         return feed.url
     host = urlsplit(feed.url).hostname
@@ -1477,7 +1479,7 @@ def _guid_name(feed: str, guid: str) -> str:
 
 
 def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
-    """At most two keys of an entry of the feed with this id, the stronger first.
+    """Give the keys of an entry of the feed with this id: none to two, the stronger first.
 
     "g:<16 hex>" its guid (else its link with the fragment), "l:<16 hex>" its canonical link. With
     neither, "t:" its title and date and "x:" its text, within its feed. None: it says nothing.
@@ -1492,7 +1494,7 @@ def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
 
 
 def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
-    """Where a new post goes, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
+    """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
     ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
     stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
@@ -1501,7 +1503,7 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 
 
 def entry_date(entry: Entry, now: datetime) -> tuple[datetime, bool]:
-    """The date a new post of the entry gets, and whether it is made up (none, or in the future)."""
+    """Date a new post of the entry; and say if that is made up (no date, or a future one)."""
     stated = _stated(entry)
     return (stated, False) if stated and stated <= now else (now.replace(microsecond=0), True)
 
@@ -1512,16 +1514,21 @@ def _stated(entry: Entry) -> datetime | None:
 
 
 def is_update(entry: Entry, post: Post, now: datetime) -> bool:
-    """Whether the feed says, and can know, that the entry changed after the post was written."""
+    """Tell whether the feed says, and can know, that the entry changed after the post."""
     updated = entry.updated and entry.updated.replace(microsecond=0)
     return updated is not None and (post.updated or post.date) < updated <= now
+
+
+###############################################################################
+# Identity
+###############################################################################
 
 
 class Known:
     """The posts there are, found by key: what was read from disk, then what this run adds."""
 
     def __init__(self, posts: Iterable[Post], listed: Collection[str]) -> None:
-        """`listed`: the ids of all feeds of the list; posts of others are up for adoption."""
+        """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
         self._paths: dict[str, tuple[str, ...]] = {}
@@ -1626,7 +1633,7 @@ class _Claims:
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
+        if not keys[1:]:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
@@ -1641,7 +1648,7 @@ class _Claims:
         return self._same_post(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
+        if not keys[1:]:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
@@ -1654,12 +1661,12 @@ class _Claims:
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
 
-        A title alone proves nothing where both have dates: "8" and "Weekly links" are common.
+        "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1:
-            dateless = posts[0].undated or not _stated(entry)
-            if _same_date(entry, posts[0]) or (dateless and _akin(entry, posts[0])):
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
+            dated = _stated(entry) and not posts[0].undated
+            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
                 return posts[0]
         return self._same_post(entry, keys[0], posts)
 
@@ -1687,7 +1694,7 @@ def _same_date(entry: Entry, post: Post) -> bool:
 
 def _akin(entry: Entry, post: Post) -> bool:
     """Title or date agrees."""
-    return bool(entry.title) and entry.title == post.title or _same_date(entry, post)
+    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
 
 
 def _same(entry: Entry, post: Post) -> bool:
@@ -1700,7 +1707,7 @@ def _same(entry: Entry, post: Post) -> bool:
 def additions(
     assigned: Sequence[Assigned], own: Iterable[Post], cutoff: datetime, now: datetime
 ) -> list[Assigned]:
-    """The new entries of one document that --keep lets in: young, or of the feed's newest 5.
+    """Choose the new entries of a document that --keep lets in: young, or in the newest 5.
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
@@ -1715,7 +1722,7 @@ def additions(
 def removals(
     known: Known, cutoff: datetime, read: Mapping[str, Mapping[str, datetime]]
 ) -> list[Post]:
-    """The posts --keep removes: older than the cutoff and not of any feed's newest 5.
+    """Choose the posts --keep removes: older than the cutoff, in no feed's newest 5.
 
     `read`: for every feed whose document was read in this run, the paths of the posts it still
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
