@@ -2,7 +2,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#   "feedparser>=6.0.11",
+#   "feedparser>=6.0.11,<7",
 #   "dateparser>=1.2",
 #   "GitPython>=3.1.44",
 #   "boto3>=1.36",
@@ -772,6 +772,7 @@ def markdown(html: str, base: str) -> str:
 # Dates
 ###############################################################################
 
+
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
     *("august", "september", "october", "november", "december"),
@@ -930,6 +931,7 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 # Decoding
 ###############################################################################
+
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -1090,8 +1092,10 @@ class _RawEntry:
     base: str  # absolute; relative addresses stand below it
 
 
-def _absolute(address: str, base: str) -> str:
-    return safe_url(address, base) if address else ""
+def _text(source: Mapping[str, Any], *keys: str) -> str:
+    """Take the first of these that is a string or a number, as a string."""
+    values = (source.get(key) for key in keys)
+    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
 
 
 def _plain_as_html(text: str) -> str:
@@ -1132,8 +1136,8 @@ def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
 
 
 def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = _absolute(raw.enclosure, raw.base)
-    link = _absolute(raw.link, raw.base) or enclosure
+    enclosure = safe_url(raw.enclosure, raw.base)
+    link = safe_url(raw.link, raw.base) or enclosure
     summary = excerpt(raw.summary) or excerpt(raw.content)
     names = filter(None, raw.authors if any(raw.authors) else authors)
     tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
@@ -1147,7 +1151,7 @@ def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) 
         tags=tuple(dict.fromkeys(tags))[:10],
         excerpt=summary,
         body=_body(raw, content, summary, link),
-        image=_absolute(raw.image, raw.base),
+        image=safe_url(raw.image, raw.base),
         enclosure=enclosure,
     )
 
@@ -1166,6 +1170,7 @@ def _entries(
 ###############################################################################
 # Parsing
 ###############################################################################
+
 
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _ROOT = re.compile(
@@ -1265,17 +1270,34 @@ def _feedparser() -> Any:
     return feedparser
 
 
+def _parsed(data: bytes) -> Any:
+    return _feedparser().parse(
+        io.BytesIO(data),
+        response_headers={"content-type": "application/xml; charset=utf-8"},
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+
+
+def _parsed_apart(data: bytes) -> Any:
+    """Parse entry by entry a document feedparser stumbles over, so that only the bad ones go."""
+    head, *pieces = re.split(rb"(?=<(?:\w+:)?(?:item|entry)[\s>])", data)
+    try:
+        whole = _parsed(head)
+    except Exception as error:
+        raise FeedError(f"the document cannot be read: {error!r}") from error
+    for piece in pieces:
+        with contextlib.suppress(Exception):  # this one is lost; the document's warning says why
+            whole["entries"] += _parsed(head + piece)["entries"][:1]
+    return whole
+
+
 def _xml_document(text: str, url: str, content: str) -> Document:
     data, fault = mend_xml(text)
     try:
-        parsed = _feedparser().parse(
-            io.BytesIO(data),
-            response_headers={"content-type": "application/xml; charset=utf-8"},
-            sanitize_html=False,
-            resolve_relative_uris=False,
-        )
-    except Exception as error:  # whatever the library stumbles over, it is this feed's fault
-        raise FeedError(f"the document cannot be read: {error!r}") from error
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
     if not parsed.get("version") and not parsed["entries"]:
         raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
     # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
@@ -1284,8 +1306,8 @@ def _xml_document(text: str, url: str, content: str) -> Document:
     raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
     return Document(
         title=_title(feed),
-        site=_absolute(feed.get("link", ""), url),
-        entries=_entries(raws, content, feed.get("language", ""), _authors(feed, clean)),
+        site=safe_url(_text(feed, "link"), url),
+        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
         warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
     )
 
@@ -1294,55 +1316,56 @@ def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
     links, contents = entry.get("links", ()), entry.get("content", ())
     details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
     bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(entry.get("id", "")), entry.get("link", "")
-    if link == guid and "://" not in link:
+    guid, link = clean(_text(entry, "id")), _text(entry, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
         link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
     media = [
-        (item.get("href", ""), item.get("type", ""))
+        (_text(item, "href"), _text(item, "type"))
         for item in links
         if item.get("rel") == "enclosure"
     ]
     media += [
-        (item.get("url", ""), item.get("type") or item.get("medium", ""))
+        (_text(item, "url"), _text(item, "type", "medium"))
         for item in entry.get("media_content", ())
     ]
-    images = [item.get("url", "") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), entry.get("image", {}).get("href", "")]
+    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
+    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
     return _RawEntry(
         guid=guid,
-        link=entry.get("feedburner_origlink") or link,
+        link=_text(entry, "feedburner_origlink") or link,
         title=_title(entry),
-        published=entry.get("published") or entry.get("created") or "",
-        updated=entry.get("updated") or entry.get("date") or "",
+        published=_text(entry, "published", "created"),
+        updated=_text(entry, "updated", "date"),
         authors=_authors(entry, clean),
-        tags=[clean(tag["label"] or tag["term"] or "") for tag in entry.get("tags", ())],
+        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
         summary=_as_html(entry.get("summary_detail")),
         content=max(map(_as_html, contents), key=len, default=""),
         image=next(filter(None, images), ""),
         enclosure=_first(media, "audio", "video"),
-        base=_absolute(bases[0], url) or url if bases else url,
+        base=safe_url(bases[0], url) or url if bases else url,
     )
 
 
 def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {"value": ""}
-    words = detail["value"]
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
     return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
 def _as_html(detail: Any) -> str:
-    kind = detail.get("type") if detail else None
+    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
     if kind not in _TEXT_TYPES:
         return ""
-    return _plain_as_html(detail["value"]) if kind == "text/plain" else str(detail["value"])
+    return _plain_as_html(words) if kind == "text/plain" else words
 
 
 def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
     """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(author["name"]) for author in source.get("authors", ()) if author.get("name")]
+    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
+    names = [name for name in names if name]
     if len(names) > 1:
         return names
-    author = clean(source.get("author", ""))
+    author = clean(_text(source, "author"))
     name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
     return [name or author]
 
@@ -1357,7 +1380,7 @@ def _json_document(text: str, url: str, content: str) -> Document:
     raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
     return Document(
         title=one_line(_text(feed, "title"), 300),
-        site=_absolute(_text(feed, "home_page_url"), url),
+        site=safe_url(_text(feed, "home_page_url"), url),
         entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
     )
 
@@ -1390,12 +1413,6 @@ def _json_authors(source: dict[str, Any]) -> list[str]:
 def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
     values = source.get(key)
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
-
-
-def _text(source: dict[str, Any], *keys: str) -> str:
-    """Take the first of these that is a string or a number, as a string."""
-    values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
 
 
 ###############################################################################
