@@ -412,7 +412,7 @@ def safe_url(url: str, base: str = "") -> str:
 
     Closes hazards §2 (js, data and relative links) and §1 in addresses: what is left cannot end a
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
-    Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
+    Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
     url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
@@ -424,12 +424,19 @@ def safe_url(url: str, base: str = "") -> str:
     host = _ascii_host(netloc) if match and match[2] == netloc else ""
     if not match or not host:
         return ""
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
-    head, hash_, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
-    rest = head + hash_ + fragment.replace("#", "%23")
-    rest = _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
-    url = f"{match[1].lower()}://{host}{rest}"
+    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
     return url if len(url) <= _MAX_URL else ""
+
+
+def _ascii_rest(rest: str) -> str:
+    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
+
+    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    """
+    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
+    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
+    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
@@ -465,16 +472,6 @@ def markdown_text(text: str) -> str:
     """
     text = _escape(_SPACE.sub(" ", _strip(text)).strip())
     return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
-
-
-def _destination(url: str) -> str:
-    """Write an address as the target of a markdown link.
-
-    Percent-encoded, no entities: goldmark would resolve them, a theme's render hook would not. For
-    the same reason what reads as one (`&copy;`) loses its semicolon.
-    """
-    url = url.replace("(", "%28").replace(")", "%29")
-    return re.sub(r"&(#?\w+);", r"&\1%3B", url)
 
 
 ###############################################################################
@@ -579,7 +576,7 @@ class _Run:
             return whole
         head, tail = whole.split(text, 1)
         if self.mark == "[":
-            return f"{head}[{text}]({_destination(self.url)}){tail}"
+            return f"{head}[{text}]({self.url}){tail}"
         # a mark beside punctuation is none, says CommonMark; beside U+200B it is
         left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
         return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
@@ -758,13 +755,11 @@ class _Walker(HTMLParser):
         elif not url or (alt and "/emoji/" in url):
             self._add(alt)
         else:
-            self._add(f"![{alt}]({_destination(url)})")
+            self._add(f"![{alt}]({url})")
 
     def _link(self, url: str, label: str) -> None:
         self.flush()
-        self._add_block(
-            f"[{_escape(one_line(label or url, 300))}]({_destination(url)})" if url else ""
-        )
+        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
 
 
 def markdown(html: str, base: str) -> str:

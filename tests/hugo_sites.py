@@ -58,6 +58,7 @@ SINGLE = """<!doctype html><html><body>
 <main id="title">{{ .Title %(as)s }}</main>
 <main id="description">{{ .Description %(as)s }}</main>
 {{ with .Params.source }}
+<main id="feed">{{ .name }}</main>
 <main id="author">{{ .author %(as)s }}</main>
 <main id="tags">{{ range .tags }}{{ . %(as)s }} {{ end }}</main>
 <main id="link"><a href="{{ .link }}">{{ .link }}</a></main>
@@ -73,7 +74,8 @@ LIST = """<!doctype html><html><body><ul>
 # What many themes have: goldmark leaves entities in .Destination to them.
 HOOKS = {
     "link": """<a href="{{ .Destination | safeURL }}">{{ .Text | safeHTML }}</a>""",
-    "image": """{{ $url := urls.Parse .Destination }}<img src="{{ $url.String }}" alt="{{ .PlainText }}">""",
+    "image": """{{ $url := urls.Parse .Destination }}"""
+    """<img src="{{ $url.String }}" alt="{{ .PlainText }}">""",
 }
 
 KINDS = ["plain", "dangerous", "hooks"]

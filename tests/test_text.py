@@ -251,7 +251,8 @@ def test_an_excerpt_looks_further_when_the_start_has_few_words():
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("https://x.test/a?b=c&d=(e)#f", "https://x.test/a?b=c&d=(e)#f"),
+        ("https://x.test/a?b=c&d=(e)#f", "https://x.test/a?b=c&d=%28e%29#f"),
+        ("https://x.test/?a&copy;b&#95;c&d;e=&f", "https://x.test/?a&copy%3Bb&#95%3Bc&d%3Be=&f"),
         ("HTTP://x.test", "http://x.test"),
         (" https://x.test/a b\n", "https://x.test/a%20b"),
         ("https://x.test/%41%zz", "https://x.test/%41%25zz"),

@@ -8,6 +8,7 @@ import pytest
 from hugo_sites import KINDS, build, hugo_binary, make_site, read_page, words, write_post
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
 from superfeed import markdown, markdown_text, one_line, plain, safe_url
 
 PIECES = [
