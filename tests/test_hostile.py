@@ -23,7 +23,7 @@ from support.web import Web
 CASES = sorted(path.parent for path in Path(__file__).parent.glob("hostile/*/expect.toml"))
 CONTENT = {"plain": "full", "dangerous": "full", "hooks": "summary"}
 OWNERS = {
-    "content/about.md": "---\ntitle: About\n---\nAbout the owner.\n",
+    "content/about.md": "---\ntitle: About\ndate: 2026-01-01\n---\nAbout the owner.\n",
     "content/posts/hello.md": "---\ntitle: Hello\ndate: 2026-01-01\ntags: [garden]\n---\nHello.\n",
     "content/posts/moss.md": "---\ntitle: Moss\ndate: 2026-01-02\ntags: [garden]\n---\nMoss.\n",
     "static/robots.txt": "User-agent: *\n",
