@@ -131,12 +131,13 @@ def hugo_binary() -> str:
 class Page(HTMLParser):
     """A built page: the visible text of each <main>, and the tags in it with their attributes."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, source: bytes) -> None:
         super().__init__()
+        self.source = source
         self.text: dict[str, str] = {}
         self.tags: dict[str, list[tuple[str, dict[str, str | None]]]] = {}
         self.main = ""
-        self.feed(text)
+        self.feed(source.decode())
         self.close()
 
     def handle_starttag(self, tag, attrs):
@@ -159,7 +160,7 @@ class Page(HTMLParser):
 
 def read_page(site: Path, name: str) -> Page:
     """Read a post's page."""
-    return Page((site / "public" / "feeds" / name / "index.html").read_text(encoding="utf-8"))
+    return Page((site / "public" / "feeds" / name / "index.html").read_bytes())
 
 
 def words(text: str) -> str:
