@@ -293,3 +293,23 @@ def test_huge_texts_are_cut_with_an_ellipsis(huge):
 def indentation(line: str) -> int:
     """How deep a line of markdown stands."""
     return len(line) - len(line.lstrip("> -"))
+
+
+@pytest.mark.parametrize("poison", ["{{< nosuch >}}", "{{% nosuch", "HAHAHUGOSHORTCODE0s0HBHB"])
+def test_a_post_that_breaks_the_build_anyway_is_set_aside(web, tmp_path, poison):
+    origin = Origin(tmp_path / "site.git", owners_site(tmp_path / "template", "plain"))
+    script = Script(tmp_path / "machine")
+    script.write("feeds.txt", web.feed("/a.xml", rss(items(3))).url)
+    script("--repo", origin.url).ok()
+    path = next(path for path in origin.files("content/feeds/") if "entry-2" in path)
+    origin.commit({path: origin.read(path) + poison})
+    result = script("--repo", origin.url).ok()
+    assert result.report["posts"]["set_aside"] == 1
+    assert path in result.err
+    public = script.app / "site" / "public"
+    page = Page(next(public.rglob("entry-2*/index.html")).read_bytes())
+    assert "https://alpha.example/posts/2" in page.source.decode()
+    assert poison not in page.source.decode()
+    assert len(list(public.rglob("entry-*/index.html"))) == 3
+    assert poison not in origin.read(path)
+    assert script("--repo", origin.url).ok().report["posts"]["set_aside"] == 0
