@@ -74,6 +74,8 @@ LIST = """<!doctype html><html><body><ul>
 # What many themes have: goldmark leaves entities in .Destination to them.
 HOOKS = {
     "link": """<a href="{{ .Destination | safeURL }}">{{ .Text | safeHTML }}</a>""",
+    "blockquote": """<blockquote>{{ with .AlertType }}ALERT {{ . }}{{ end }}"""
+    """{{ .Text }}</blockquote>""",
     "image": """{{ $url := urls.Parse .Destination }}"""
     """<img src="{{ $url.String }}" alt="{{ .PlainText }}">""",
 }

@@ -306,6 +306,7 @@ def test_an_address_is_http_and_cannot_break_anything(url, address):
         ("<code>a<br>b</code>", "```\na\nb\n```"),
         ("<p>a <code>b</code> <kbd>c`</kbd></p>", "a `b` `` c` ``"),
         ("<b> a </b>b<i>c</i><b>d</b><b>e</b>", f"**a** b*c*{ZWSP}**d**{ZWSP}**e**"),
+        ("<strong>a</strong> <em>b</em> <del>c</del>", "**a** *b* ~~c~~"),
         ("<b>a<b>b</b></b><s>c</s>", "**ab**~~c~~"),
         ("<hr>", "___"),
         ("<a href=/x>a</a>", "[a](https://base.test/x)"),
