@@ -80,11 +80,13 @@ class Links(HTMLParser):
 
 
 def own_words(text: str, path: str) -> str:
-    """A page without what only tells of the new section: its place in menu and sitemap."""
+    """A page without what only tells of the new section: its place in menu and sitemap.
+
+    The sitemap is sorted by time, and Hugo takes the newest of all posts as the home page's.
+    """
     if path == "sitemap.xml":
-        root = ET.fromstring(text)
-        rows = [row for row in root if "/feeds/" not in row.findtext(f"{SITEMAP}loc")]
-        return "\n".join(row.findtext(f"{SITEMAP}loc") for row in rows)
+        found = [row.findtext(f"{SITEMAP}loc") for row in ET.fromstring(text)]
+        return "\n".join(sorted(loc for loc in found if "/feeds/" not in loc))
     return re.sub(r'<a href="/feeds/">Feeds</a> ?', "", text)
 
 

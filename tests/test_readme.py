@@ -186,7 +186,7 @@ def test_the_list_on_the_page_is_a_list(superfeed):
 def test_the_policy_is_what_the_machine_of_the_example_needs_on_site_and_distribution():
     # That those are needed and enough is recorded from runs: see test_cloud.py.
     policy = json.loads(blocks("json")[0])
-    template = yaml.load(test_cloud.TEMPLATE, test_cloud.CloudFormationLoader)  # noqa: S506
+    template = yaml.load(test_cloud.TEMPLATE, test_cloud.CloudFormationLoader)
     role = template["Resources"]["InstanceRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     flat = [each[1] if isinstance(each, list) else each for each in role["Statement"]]
     needed = {each["Sid"]: each["Action"] for each in flat}
