@@ -3113,7 +3113,6 @@ GIT_CURES = (
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
-    ("ignored by one of your .gitignore", "take the section out of .gitignore"),
     ("protected branch", "allow the token's owner to push to it, or name another --branch"),
     ("'file' not allowed", "git config --global protocol.file.allow always"),
 )  # fmt: skip
@@ -3257,6 +3256,10 @@ class Checkout:
         """Return {path: two-letter state} of what differs from HEAD, untracked files included."""
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
+
+    def ignores(self, path: str) -> bool:
+        """Tell whether a .gitignore covers a path."""
+        return not self.try_git("check-ignore", "-q", "--", path)[0]
 
     def dirty(self) -> set[str]:
         """Return the tracked files that differ from what is staged."""
@@ -5217,6 +5220,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
+    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+        raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
     paths = own_changes(status, section, run.config.section)
