@@ -2972,6 +2972,8 @@ def fetch_all(
     Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
     than that (a name server that hangs cannot be interrupted), the rest are given up.
     """
+    import urllib3  # noqa: F401 - imported by several threads at once it can fail
+
     lanes: dict[str, queue.SimpleQueue[Feed]] = {}
     turns: queue.SimpleQueue[str] = queue.SimpleQueue()
     answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
@@ -3259,7 +3261,7 @@ class Checkout:
 
     def ignores(self, path: str) -> bool:
         """Tell whether a .gitignore covers a path."""
-        return not self.try_git("check-ignore", "-q", "--", path)[0]
+        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
 
     def dirty(self) -> set[str]:
         """Return the tracked files that differ from what is staged."""
