@@ -2059,7 +2059,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
     try:
         metadata, body = frontmatter.parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date like 2026-13-45 is a ValueError
         place = str(error).splitlines()[-1].strip()
         raise SuperfeedError(
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
@@ -2071,8 +2071,10 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
     date = as_utc(metadata.get("date"))
-    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str):
         return None
+    if not date:
+        raise SuperfeedError(f"{path}: it has no date that can be read", "mend it, or delete it")
     return Post(
         path=path,
         feed=feed_id(source["feed"]),
@@ -2182,6 +2184,7 @@ class Answer:
     moved_to: str = ""  # the address permanent redirects led to
     found_at: str = ""  # the feed that an HTML page named
     retry_at: datetime | None = None  # the server asked to be left alone until then
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -2962,6 +2965,8 @@ def fetch_all(
     Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
     than that (a name server that hangs cannot be interrupted), the rest are given up.
     """
+    import urllib3.connection  # noqa: F401 - threads that import it at once meet it half-made
+
     lanes: dict[str, queue.SimpleQueue[Feed]] = {}
     turns: queue.SimpleQueue[str] = queue.SimpleQueue()
     answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
@@ -2977,7 +2982,9 @@ def fetch_all(
                 host = turns.get_nowait()
                 with suppress(queue.Empty):
                     feed = lanes[host].get_nowait()
-                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
+                    started = time.monotonic()
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
                     turns.put(host)
 
     for _ in range(min(jobs, len(feeds))):
@@ -4376,6 +4383,7 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
     def add_feed(self, row: dict[str, Any]) -> None:
@@ -4420,7 +4428,7 @@ class Report:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
         facts = [*self.feed_facts(), *self.publishing_facts()]
         lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice()])
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def feed_facts(self) -> Iterator[str]:
         """Yield what became of feeds and posts, in words."""
@@ -4481,7 +4489,6 @@ class Run:
     hugo: Hugo
     store: Store | DryStore
     open_target: Callable[..., Target]
-    purges: Sequence[Any]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
     progress: Progress
@@ -4497,6 +4504,16 @@ class Run:
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
+
+    @property
+    def base_url(self) -> str:
+        """The site's address."""
+        return self.config.base_url or self.site.base_url
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a cache in front must be purged after a deploy."""
+        return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
     @functools.cached_property
     def section(self) -> Path:
@@ -4997,21 +5014,30 @@ def same_repository(one: str, other: str) -> bool:
     return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
 
 
-def copy_starter(folder: Path) -> None:
-    """Fill a folder with the starter site."""
+def copy_starter(folder: Path, section: str) -> None:
+    """Fill a folder with the starter site, its feeds in the section of this name."""
     starter = HERE / "examples" / "site"
     if not starter.is_dir():
         raise ConfigError(
             f"no Hugo site to work on: no --repo, and no starter site in {starter}",
             "name your site with --repo URL, or keep examples/site beside the script",
         )
+    layouts = folder / "layouts"
     shutil.copytree(starter, folder, dirs_exist_ok=True)
+    if section == "feeds":
+        return
+    if (layouts / section).exists():
+        raise ConfigError(f"the starter site has its own {section}", "name another with --section")
+    (layouts / "feeds").rename(layouts / section)
+    settings = folder / "hugo.toml"
+    text = settings.read_text("utf-8")
+    settings.write_text(re.sub('(feedsSection = )"feeds"', rf'\1"{section}"', text), "utf-8")
 
 
 def start_site(run: Run) -> None:
     """Make a new site from the starter, elsewhere first: a half-made one is never met."""
     with new_folder(run.checkout.folder) as made:
-        copy_starter(made)
+        copy_starter(made, run.config.section)
         at = Checkout(made, run.checkout.branch, run.checkout.env, "")
         at.git("init", "-q", "-b", at.branch or "main")
         commit_starter(at)
@@ -5155,7 +5181,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        copy_starter(checkout.folder)
+        copy_starter(checkout.folder, run.config.section)
         commit_starter(checkout)
 
 
@@ -5219,6 +5245,8 @@ def build(run: Run) -> None:
     check_build(built, run.config.section)
     replace_folder(built, run.checkout.folder / "public")
     run.report.build = {"pages": pages}
+    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
         publish_set_asides(run, aside)
 
@@ -5228,7 +5256,7 @@ def deploy(run: Run) -> None:
     config = run.config
     if not config.deploy:
         return
-    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+    if run.base_url.rstrip("/") == PLACEHOLDER:
         raise ConfigError(
             f"the site's address is still the starter's placeholder {PLACEHOLDER}",
             "set baseURL in the site's hugo.toml, or --base-url",
@@ -5238,10 +5266,10 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+        config.section, config.delete, config.max_delete, run.has_cache, config.acl
     )
     plan = plan_deploy(target, public, options)
-    if run.purges and plan.changed_keys:
+    if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
@@ -5249,16 +5277,40 @@ def deploy(run: Run) -> None:
     run.report.deploy = asdict(result)
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
+    """Yield the caches in front."""
+    config = run.config
+    if config.dry_run:
+        yield DryPurge()
+        return
+    if config.cloudfront:
+        yield CloudFront(config.cloudfront)
+    if config.cloudflare:
+        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        yield Cloudflare(config.cloudflare, token, run.base_url)
+    if config.purge_url:
+        yield PurgeUrl(config.purge_url)
+
+
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
     owed = run.state.owed
-    if not run.purges:
+    if not run.has_cache:
         return
     run.report.purge = {"paths": 0, "owed": len(owed)}
     if not owed:
         return
-    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
-    for cache_in_front in run.purges:
+    paths = purge_paths(owed, urlsplit(run.base_url).path)
+    for cache_in_front in open_purges(run):
         cache_in_front.purge(paths)
     effect.info("purge %s", count(len(paths), "path"))
     run.state.owed = []
@@ -5350,8 +5402,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         store = open_store(config, checkout)
         run = Run(
             config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
-            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5384,28 +5435,6 @@ def open_dry_target(*spec: Any, **options: Any) -> Target:
     """Open a target that is read, and told about instead of written."""
     target = open_target(*spec, **options)
     return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
-
-
-def open_purges(config: Config) -> list[Any]:
-    """Return the caches in front."""
-    purges: list[Any] = []
-    if config.cloudfront:
-        purges.append(CloudFront(config.cloudfront))
-    if config.cloudflare:
-        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
-        purges.append(Cloudflare(config.cloudflare, token, ""))
-    if config.purge_url:
-        purges.append(PurgeUrl(config.purge_url))
-    return [DryPurge()] if config.dry_run and purges else purges
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:

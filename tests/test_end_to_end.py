@@ -64,9 +64,8 @@ def test_a_first_run_publishes_posts_pages_and_super_feeds(published, moto):
     report = published.run().ok().report
     assert {feed["status"] for feed in report["feeds"]} == {"ok"}
     assert report["posts"]["new"] == report["posts"]["total"] == 9
-    assert report["purge"] == {"paths": report["deploy"]["uploaded"], "owed": 0} or (
-        report["purge"]["paths"] == 1
-    )
+    assert report["purge"]["paths"] >= report["deploy"]["uploaded"] > 15  # so they become one
+    assert report["purge"]["owed"] == 0
     posts = published.posts()
     groups = {path.split("/")[2] for path in posts if not path.split("/")[2].isdigit()}
     assert (len(posts), groups) == (9, {"cloud-more", "plain"})
@@ -192,7 +191,7 @@ def test_without_options_a_new_site_is_made_from_the_starter(web, superfeed):
     superfeed.write("feeds.txt", f"[first]\n{feed.url}\n")
     result = superfeed().ok()
     site = superfeed.app / "site"
-    assert str(site / "public") in result.out
+    assert f"server -s {site}" in result.out
     assert git("log", "--format=%s", cwd=site).splitlines() == [
         "superfeed: 3 new entries from 1 feed", "Start the site",
     ]  # fmt: skip
@@ -285,7 +284,7 @@ def test_cloudflare_is_asked_with_the_sites_own_address(published, cloudflare):
     published.run("--cloudflare", zone).ok()
     published.beta.body = atom(items(4, "beta"), title="Beta")
     published.run("--cloudflare", zone).ok()
-    sent = [url for batch in cloudflare.files for url in batch]
+    sent = [url for batch in cloudflare.purges for url in batch]
     assert "https://owner.example/feeds/index.xml" in sent
     assert {urlsplit(url).netloc for url in sent} == {"owner.example"}
 
