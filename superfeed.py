@@ -1786,70 +1786,55 @@ def group_of(name: str, where: str) -> tuple[str, str]:
     """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
     slug = slugify(name)
     if not slug or slug.isdigit():
-        raise ConfigError(
-            f"{where}: a group cannot be called {name!r}",
-            "give it a name with at least one of the letters a-z",
-        )
+        hint = "give it a name with at least one of the letters a-z"
+        raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
     return slug, name
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
+    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
     if len(parts) == 1 and " " in line and "://" in line:
-        raise ConfigError(
-            f"{where}: a name and an address with one space between: {host_only(line)}",
-            "put a tab or two spaces between name and address",
-        )
-    if len(parts) > 2:
-        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
-    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def host_only(text: str) -> str:
-    """Shorten every address in a text to its host, for messages about lines that are wrong."""
-    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
-
-
-def web_address(address: str, where: str) -> tuple[str, str]:
-    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
-    try:
-        parts = urlsplit(address)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_good, parts = False, urlsplit("")
-    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
-        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ConfigError(
-            f"{where}: {parts.scheme}: is not a way to fetch a feed",
-            "use an address that starts with https:// or http://",
-        )
-    userinfo, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+        hint = "put a tab or two spaces between name and address"
+        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
+    if len(parts) > 2 or "://" in "".join(parts[:-1]):
+        hint = "one feed a line; the name stands before the address"
+        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
+    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
 
 
 def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
     where = f"{source}:{line}"
-    private = address.startswith("!")
-    address = address.removeprefix("!").strip()
-    if "://" in address:
-        url, auth = web_address(address, where)
-        return Feed(url, name, *group, line, private, auth)
-    if not (source.parent / address).is_file():
-        raise ConfigError(
-            f"{where}: no such file: {address}",
-            "an address starts with https://; a file stands relative to the list",
-        )
-    return Feed(address, name, *group, line, private)
+    # The mark of a private feed may stand before its name or its address.
+    private = address.startswith("!") or name.startswith("!")
+    address, name = address.lstrip("! "), name.lstrip("! ")
+    if "://" not in address:
+        if not (source.parent / address).is_file():
+            hint = "an address starts with https://; a file stands relative to the list"
+            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+        return Feed(address, name, *group, line, private)
+    try:
+        parts = urlsplit(address)
+        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
+    if parts.scheme.lower() not in ("http", "https"):
+        hint = "use an address that starts with https:// or http://"
+        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return Feed(url, name, *group, line, private, unquote(userinfo))
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
@@ -1857,9 +1842,7 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
             group = group_of(line[1:-1].strip(), where)
         elif line:
             name, address = split_line(line, where)
-            private_name = name.startswith("!")
-            name = name.lstrip("! ") if private_name else name
-            yield make_feed("!" * private_name + address, name, group, number, source)
+            yield make_feed(address, name, group, number, source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1874,7 +1857,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         shown = html.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
-        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
 
 
@@ -1883,29 +1866,24 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     try:
         text = source.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
-        ) from error
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
-    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    feeds: dict[str, Feed] = {}
+    names: dict[str, str] = {}  # two names with one slug are one group
+    for feed in (
+        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
+    ):
+        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
+        first = feeds.setdefault(feed_id(feed), named)
+        if first is not named:
+            told = "%s:%d: listed in line %d already, which holds; remove this line"
+            log.warning(told, source, feed.line, first.line)
     if not feeds:
         raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
-    return drop_repeats(feeds, source)
-
-
-def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
-    """Keep each feed's first line, and warn of the others."""
-    first: dict[str, Feed] = {}
-    for feed in feeds:
-        kept = first.setdefault(feed_id(feed), feed)
-        if kept is not feed:
-            log.warning(
-                "%s:%d: listed in line %d already, which holds; remove this line",
-                source, feed.line, kept.line,
-            )  # fmt: skip
-    return tuple(first.values())
+    return tuple(feeds.values())
 
 
 ###############################################################################
