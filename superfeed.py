@@ -3675,7 +3675,7 @@ class Bucket:
         with aws_errors(f"s3://{name}"):
             self._client, self._credentials = aws_client("s3", endpoint_url)
         self._client.meta.events.register("request-created.s3.ListObjectsV2", self._remember)
-        self._is_aws = ".amazonaws.com" in self._client.meta.endpoint_url
+        self.deletes_in_batches = ".amazonaws.com" in self._client.meta.endpoint_url
         self._address = self._region = ""
         self._pool = urllib3.PoolManager(
             maxsize=THREADS,
@@ -3774,7 +3774,7 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self._is_aws:
+        if not self.deletes_in_batches:
             return run_all(self._delete_one, keys)
         for start in range(0, len(keys), 1000):
             self.made.append("delete")
@@ -3796,7 +3796,7 @@ class Bucket:
 
 
 ###############################################################################
-# Edges: folders, deploys and purges
+# Edges: folders and deploys
 ###############################################################################
 
 
@@ -3977,6 +3977,10 @@ def apply_plan(
         requests={kind: target.made.count(kind) for kind in ("list", "head", "put", "delete")},
     )
 
+
+###############################################################################
+# Edges: purges
+###############################################################################
 
 CLOUDFRONT_MAX_PATHS = 15
 CLOUDFLARE_BATCH = 30
