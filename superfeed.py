@@ -3382,15 +3382,15 @@ def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
         ("Authentication failed|could not read Username|401|403",
          "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
         ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
-        ("Remote branch .* not found", "check --branch"),
         ("not found|does not exist|does not appear to be a git rep", "check --repo"),
+        ("Remote branch .* not found", "check --branch"),
         ("Permission denied", "check the ssh key and its rights"),
         ("timed out|too slow|did not complete|Connection refused", "try again later"),
         ("ignored by one of your .gitignore", "take the section out of .gitignore"),
         ("protected branch", "allow the token's owner to push to it, or name another --branch"),
     )  # fmt: skip
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[|Timeout", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
