@@ -2693,6 +2693,8 @@ class Web:
         self.watched: dict[int, tuple[HTTPConnection, float]] = {}  # thread -> what it waits for
         self.closed = threading.Event()
         self.tls = ssl.create_default_context()
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
         # Its warnings name addresses, which may be private.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         threading.Thread(target=self.cut_overdue, daemon=True).start()
@@ -2881,8 +2883,9 @@ class Web:
             kept.close()
         host, secure = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
+        patience_s = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
         failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port):
+        for address in resolve(host, port, patience_s):
             if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
             connection = HTTPConnection(address, port)
@@ -2891,7 +2894,7 @@ class Web:
                     address, port, ssl_context=self.tls, server_hostname=host
                 )
             self.watched[threading.get_ident()] = connection, deadline
-            connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+            connection.timeout = patience_s
             try:
                 connection.connect()
             except (HTTPError, OSError) as error:
@@ -2922,46 +2925,55 @@ def fetch_all(
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
-    Ends within a bound: every fetch has its deadline, a host that hangs is given up, and when
-    nothing at all came for longer (a name server cannot be interrupted) so are the rest. By
-    chance, so that no feed always suffers for another of its host.
+    In an order of chance, so that no feed always suffers for another of its host.
     """
     hosts: dict[str, list[Feed]] = defaultdict(list)
     for feed in random.sample(feeds, len(feeds)):
         hosts[host_of(feed.url)].append(feed)
     lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
-    for lane in (queued[n::PER_HOST] for queued in hosts.values() for n in range(PER_HOST)):
-        if lane:
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
             lanes.put(lane)
-    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
         with suppress(queue.Empty):
             while lane := lanes.get_nowait():
                 feed = lane.pop()
-                answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
+                try:
+                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
                 if lane:
                     lanes.put(lane)
 
     for _ in range(min(jobs, lanes.qsize())):
         threading.Thread(target=work, daemon=True).start()
-    missing = {feed_id(feed): feed for feed in feeds}
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order. Raises FeedError.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        while missing:
-            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
-            del missing[feed_id(feed)]
-            yield feed, answer
-    for feed in missing.values():
-        yield feed, Answer("failed", error=too_slow(web.config.timeout_s))
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FeedError(f"no address found for the host {host}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
+        if addresses := answers.get(timeout=timeout_s):
+            return addresses
+    raise FeedError(f"no address found for the host {host}")
 
 
 def on_the_wire(url: str) -> SplitResult:
