@@ -2125,7 +2125,7 @@ def source_data(
         "site": source.site,
         "group": feed.group,
         "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to and feed_id(state.moved_to),
+        "moved_to": state.moved_to,
     }
     since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
     if state.failures and since and since <= iso(now - timedelta(days=7)):
@@ -2179,7 +2179,7 @@ class FeedState:
     failing_since: str = ""  # ISO time of the first of them
     retry_at: str = ""  # ISO time before which it is not asked
     gone: bool = False
-    moved_to: str = ""
+    moved_to: str = ""  # the id of the feed it has become
     entries: int = 0
     newest: str = ""  # ISO time of its newest entry
     title: str = ""
@@ -2239,7 +2239,8 @@ def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> F
         until = iso(now + rest - timedelta(minutes=1)) if failures > FREE_FAILURES else ""
         since = state.failing_since or iso(now)
         return replace(state, failures=failures, failing_since=since, retry_at=until)
-    state = replace(state, failures=0, failing_since="", retry_at="", moved_to=answer.moved_to)
+    state = replace(state, failures=0, failing_since="", retry_at="")
+    state.moved_to = answer.moved_to and feed_id(answer.moved_to)
     old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
     state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
     state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
@@ -2690,7 +2691,7 @@ class Web:
         self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
         self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
-        self.watched: dict[int, tuple[HTTPConnection, float]] = {}  # thread -> what it waits for
+        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
         self.tls = ssl.create_default_context()
         import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
@@ -2849,20 +2850,23 @@ class Web:
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
         parts = on_the_wire(url)
+        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        # The socket: of an answer that ends with its connection urllib3 lets go at once.
+        self.watched[threading.get_ident()] = connection.sock, deadline
         try:
-            connection = self.connect(parts, deadline, public=public)
             connection.timeout = STALL_TIMEOUT_S
             target = f"{parts.path}?{parts.query}" if parts.query else parts.path
             headers = {"Host": parts.netloc, **headers}
             connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            if response.closed and connection.sock:  # read to its end: good for the next request
-                self.idle[parts[:2]].append(self.watched.pop(threading.get_ident())[0])
+            is_reusable = response.closed and bool(connection.sock)  # was read to its end
         finally:
-            left = self.watched.pop(threading.get_ident(), None)
-            if left:
-                left[0].close()
+            del self.watched[threading.get_ident()]
+            if is_reusable:
+                self.idle[parts[:2]].append(connection)
+            else:
+                connection.close()
 
     def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
         """Return a connection to the first of a host's addresses that answers, if it may be asked.
@@ -2875,17 +2879,14 @@ class Web:
 
         with suppress(IndexError):
             kept = self.idle[parts[:2]].pop()
-            if not is_connection_dropped(kept) and not forbidden_address(
-                kept.host, came_from_public=public
-            ):
-                self.watched[threading.get_ident()] = kept, deadline
+            refusal = forbidden_address(kept.host, came_from_public=public)
+            if not refusal and not is_connection_dropped(kept):
                 return kept
             kept.close()
         host, secure = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        patience_s = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
-        failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port, patience_s):
+        failure: Exception = FeedError(f"no address found for the host {host}")
+        for address in resolve(host, port, patience_s(deadline)):
             if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
             connection = HTTPConnection(address, port)
@@ -2893,8 +2894,7 @@ class Web:
                 connection = HTTPSConnection(
                     address, port, ssl_context=self.tls, server_hostname=host
                 )
-            self.watched[threading.get_ident()] = connection, deadline
-            connection.timeout = patience_s
+            connection.timeout = patience_s(deadline)
             try:
                 connection.connect()
             except (HTTPError, OSError) as error:
@@ -2907,11 +2907,11 @@ class Web:
     def cut_overdue(self) -> None:
         """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
         while not self.closed.wait(0.2):
-            for connection, deadline in list(self.watched.values()):
-                if connection.sock and time.monotonic() >= deadline:
+            for sock, deadline in list(self.watched.values()):
+                if time.monotonic() >= deadline:
                     with suppress(OSError):
                         # Of the plain socket: TLS would want to say goodbye first.
-                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the watch and all kept connections."""
@@ -2956,8 +2956,13 @@ def fetch_all(
         yield feed, answer
 
 
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+
+
 def resolve(host: str, port: int, timeout_s: float) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError.
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
 
     In a thread of its own, for the system cannot be told to give up.
     """
@@ -2971,9 +2976,8 @@ def resolve(host: str, port: int, timeout_s: float) -> list[str]:
 
     threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        if addresses := answers.get(timeout=timeout_s):
-            return addresses
-    raise FeedError(f"no address found for the host {host}")
+        return answers.get(timeout=timeout_s)
+    return []
 
 
 def on_the_wire(url: str) -> SplitResult:
@@ -3029,7 +3033,7 @@ def explain(error: Exception) -> str:
 
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate does not fit: {error.verify_message}"
-    if isinstance(error, exceptions.ConnectTimeoutError):
+    if type(error) is exceptions.ConnectTimeoutError:  # its heirs are refusals
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return f"nothing came for {STALL_TIMEOUT_S:g} s"
