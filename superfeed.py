@@ -3033,7 +3033,9 @@ def explain(error: Exception) -> str:
 
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate does not fit: {error.verify_message}"
-    if type(error) is exceptions.ConnectTimeoutError:  # its heirs are refusals
+    if isinstance(error, exceptions.NewConnectionError):
+        return f"connection failed: {getattr(error.__cause__, 'strerror', None)}"
+    if isinstance(error, exceptions.ConnectTimeoutError):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return f"nothing came for {STALL_TIMEOUT_S:g} s"
@@ -3045,10 +3047,9 @@ def explain(error: Exception) -> str:
         return "the answer was cut short"
     if isinstance(error, HTTPException):
         return "the answer is not HTTP"
-    cause = error.__cause__ or error
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS failed: {cause.reason}"
-    return f"connection failed: {getattr(cause, 'strerror', None) or type(cause).__name__}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
+    return f"connection failed: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
 ###############################################################################
