@@ -2,7 +2,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#   "feedparser>=6.0.11",
+#   "feedparser>=6.0.11,<7",
 #   "dateparser>=1.2",
 #   "GitPython>=3.1.44",
 #   "boto3>=1.36",
@@ -772,6 +772,7 @@ def markdown(html: str, base: str) -> str:
 # Dates
 ###############################################################################
 
+
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
     *("august", "september", "october", "november", "december"),
@@ -930,6 +931,7 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 # Decoding
 ###############################################################################
+
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -1090,8 +1092,10 @@ class _RawEntry:
     base: str  # absolute; relative addresses stand below it
 
 
-def _absolute(address: str, base: str) -> str:
-    return safe_url(address, base) if address else ""
+def _text(source: Mapping[str, Any], *keys: str) -> str:
+    """Take the first of these that is a string or a number, as a string."""
+    values = (source.get(key) for key in keys)
+    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
 
 
 def _plain_as_html(text: str) -> str:
@@ -1132,8 +1136,8 @@ def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
 
 
 def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = _absolute(raw.enclosure, raw.base)
-    link = _absolute(raw.link, raw.base) or enclosure
+    enclosure = safe_url(raw.enclosure, raw.base)
+    link = safe_url(raw.link, raw.base) or enclosure
     summary = excerpt(raw.summary) or excerpt(raw.content)
     names = filter(None, raw.authors if any(raw.authors) else authors)
     tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
@@ -1147,7 +1151,7 @@ def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) 
         tags=tuple(dict.fromkeys(tags))[:10],
         excerpt=summary,
         body=_body(raw, content, summary, link),
-        image=_absolute(raw.image, raw.base),
+        image=safe_url(raw.image, raw.base),
         enclosure=enclosure,
     )
 
@@ -1166,6 +1170,7 @@ def _entries(
 ###############################################################################
 # Parsing
 ###############################################################################
+
 
 _TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
 _ROOT = re.compile(
@@ -1265,17 +1270,34 @@ def _feedparser() -> Any:
     return feedparser
 
 
+def _parsed(data: bytes) -> Any:
+    return _feedparser().parse(
+        io.BytesIO(data),
+        response_headers={"content-type": "application/xml; charset=utf-8"},
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+
+
+def _parsed_apart(data: bytes) -> Any:
+    """Parse entry by entry a document feedparser stumbles over, so that only the bad ones go."""
+    head, *pieces = re.split(rb"(?=<(?:\w+:)?(?:item|entry)[\s>])", data)
+    try:
+        whole = _parsed(head)
+    except Exception as error:
+        raise FeedError(f"the document cannot be read: {error!r}") from error
+    for piece in pieces:
+        with contextlib.suppress(Exception):  # this one is lost; the document's warning says why
+            whole["entries"] += _parsed(head + piece)["entries"][:1]
+    return whole
+
+
 def _xml_document(text: str, url: str, content: str) -> Document:
     data, fault = mend_xml(text)
     try:
-        parsed = _feedparser().parse(
-            io.BytesIO(data),
-            response_headers={"content-type": "application/xml; charset=utf-8"},
-            sanitize_html=False,
-            resolve_relative_uris=False,
-        )
-    except Exception as error:  # whatever the library stumbles over, it is this feed's fault
-        raise FeedError(f"the document cannot be read: {error!r}") from error
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
     if not parsed.get("version") and not parsed["entries"]:
         raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
     # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
@@ -1284,8 +1306,8 @@ def _xml_document(text: str, url: str, content: str) -> Document:
     raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
     return Document(
         title=_title(feed),
-        site=_absolute(feed.get("link", ""), url),
-        entries=_entries(raws, content, feed.get("language", ""), _authors(feed, clean)),
+        site=safe_url(_text(feed, "link"), url),
+        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
         warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
     )
 
@@ -1294,55 +1316,56 @@ def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
     links, contents = entry.get("links", ()), entry.get("content", ())
     details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
     bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(entry.get("id", "")), entry.get("link", "")
-    if link == guid and "://" not in link:
+    guid, link = clean(_text(entry, "id")), _text(entry, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
         link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
     media = [
-        (item.get("href", ""), item.get("type", ""))
+        (_text(item, "href"), _text(item, "type"))
         for item in links
         if item.get("rel") == "enclosure"
     ]
     media += [
-        (item.get("url", ""), item.get("type") or item.get("medium", ""))
+        (_text(item, "url"), _text(item, "type", "medium"))
         for item in entry.get("media_content", ())
     ]
-    images = [item.get("url", "") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), entry.get("image", {}).get("href", "")]
+    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
+    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
     return _RawEntry(
         guid=guid,
-        link=entry.get("feedburner_origlink") or link,
+        link=_text(entry, "feedburner_origlink") or link,
         title=_title(entry),
-        published=entry.get("published") or entry.get("created") or "",
-        updated=entry.get("updated") or entry.get("date") or "",
+        published=_text(entry, "published", "created"),
+        updated=_text(entry, "updated", "date"),
         authors=_authors(entry, clean),
-        tags=[clean(tag["label"] or tag["term"] or "") for tag in entry.get("tags", ())],
+        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
         summary=_as_html(entry.get("summary_detail")),
         content=max(map(_as_html, contents), key=len, default=""),
         image=next(filter(None, images), ""),
         enclosure=_first(media, "audio", "video"),
-        base=_absolute(bases[0], url) or url if bases else url,
+        base=safe_url(bases[0], url) or url if bases else url,
     )
 
 
 def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {"value": ""}
-    words = detail["value"]
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
     return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
 def _as_html(detail: Any) -> str:
-    kind = detail.get("type") if detail else None
+    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
     if kind not in _TEXT_TYPES:
         return ""
-    return _plain_as_html(detail["value"]) if kind == "text/plain" else str(detail["value"])
+    return _plain_as_html(words) if kind == "text/plain" else words
 
 
 def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
     """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(author["name"]) for author in source.get("authors", ()) if author.get("name")]
+    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
+    names = [name for name in names if name]
     if len(names) > 1:
         return names
-    author = clean(source.get("author", ""))
+    author = clean(_text(source, "author"))
     name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
     return [name or author]
 
@@ -1357,7 +1380,7 @@ def _json_document(text: str, url: str, content: str) -> Document:
     raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
     return Document(
         title=one_line(_text(feed, "title"), 300),
-        site=_absolute(_text(feed, "home_page_url"), url),
+        site=safe_url(_text(feed, "home_page_url"), url),
         entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
     )
 
@@ -1392,26 +1415,22 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
-def _text(source: dict[str, Any], *keys: str) -> str:
-    """Take the first of these that is a string or a number, as a string."""
-    values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
-
-
 ###############################################################################
-# Identity
+# Keys
 ###############################################################################
-
 #
 # An entry has up to two keys: first what its publisher calls it (the guid), second where it is (the
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
 TRACKING_PREFIXES = ("utm_", "mtm_")
-TRACKING = frozenset(
-    "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid twclid igshid mc_cid mc_eid mkt_tok "
-    "_hsenc _hsmi vero_id oly_anon_id oly_enc_id at_medium at_campaign xtor".split()
-)
+# fmt: off
+TRACKING = frozenset((
+    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
+    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
+    "oly_enc_id", "at_medium", "at_campaign", "xtor",
+))
+# fmt: on
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
 Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
@@ -1419,7 +1438,7 @@ HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
-    """The part of an http(s) address that tells pages apart, "host/path?query" (DESIGN §6).
+    """Reduce an http(s) address to what tells pages apart: "host/path?query" (DESIGN §6).
 
     Empty when it tells nothing: another scheme, no host, or (unless `allow_home`) a bare home page.
     """
@@ -1451,7 +1470,7 @@ def _sha256_hex(*parts: str) -> str:
 
 
 def feed_id(feed: Feed | str) -> str:
-    """12 hex that name a feed: of its canonical address, or as its published address says."""
+    """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
     if hidden := HIDDEN_ADDRESS.fullmatch(url):
         return hidden[1]
@@ -1459,7 +1478,7 @@ def feed_id(feed: Feed | str) -> str:
 
 
 def published_address(feed: Feed) -> str:
-    """What may be told of a feed's address; `feed_id` of it is the feed's own."""
+    """Tell what may be told of a feed's address; its `feed_id` is the feed's own."""
     if not feed.private:
         return feed.url
     host = urlsplit(feed.url).hostname
@@ -1477,7 +1496,7 @@ def _guid_name(feed: str, guid: str) -> str:
 
 
 def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
-    """At most two keys of an entry of the feed with this id, the stronger first.
+    """Give the keys of an entry of the feed with this id: none to two, the stronger first.
 
     "g:<16 hex>" its guid (else its link with the fragment), "l:<16 hex>" its canonical link. With
     neither, "t:" its title and date and "x:" its text, within its feed. None: it says nothing.
@@ -1492,7 +1511,7 @@ def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
 
 
 def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
-    """Where a new post goes, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
+    """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
     ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
     stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
@@ -1501,7 +1520,7 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 
 
 def entry_date(entry: Entry, now: datetime) -> tuple[datetime, bool]:
-    """The date a new post of the entry gets, and whether it is made up (none, or in the future)."""
+    """Date a new post of the entry; and say if that is made up (no date, or a future one)."""
     stated = _stated(entry)
     return (stated, False) if stated and stated <= now else (now.replace(microsecond=0), True)
 
@@ -1512,16 +1531,21 @@ def _stated(entry: Entry) -> datetime | None:
 
 
 def is_update(entry: Entry, post: Post, now: datetime) -> bool:
-    """Whether the feed says, and can know, that the entry changed after the post was written."""
+    """Tell whether the feed says, and can know, that the entry changed after the post."""
     updated = entry.updated and entry.updated.replace(microsecond=0)
     return updated is not None and (post.updated or post.date) < updated <= now
+
+
+###############################################################################
+# Identity
+###############################################################################
 
 
 class Known:
     """The posts there are, found by key: what was read from disk, then what this run adds."""
 
     def __init__(self, posts: Iterable[Post], listed: Collection[str]) -> None:
-        """`listed`: the ids of all feeds of the list; posts of others are up for adoption."""
+        """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
         self._paths: dict[str, tuple[str, ...]] = {}
@@ -1626,7 +1650,7 @@ class _Claims:
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
+        if not keys[1:]:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
@@ -1641,7 +1665,7 @@ class _Claims:
         return self._same_post(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
+        if not keys[1:]:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
@@ -1654,12 +1678,12 @@ class _Claims:
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
 
-        A title alone proves nothing where both have dates: "8" and "Weekly links" are common.
+        "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1:
-            dateless = posts[0].undated or not _stated(entry)
-            if _same_date(entry, posts[0]) or (dateless and _akin(entry, posts[0])):
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
+            dated = _stated(entry) and not posts[0].undated
+            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
                 return posts[0]
         return self._same_post(entry, keys[0], posts)
 
@@ -1687,7 +1711,7 @@ def _same_date(entry: Entry, post: Post) -> bool:
 
 def _akin(entry: Entry, post: Post) -> bool:
     """Title or date agrees."""
-    return bool(entry.title) and entry.title == post.title or _same_date(entry, post)
+    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
 
 
 def _same(entry: Entry, post: Post) -> bool:
@@ -1700,7 +1724,7 @@ def _same(entry: Entry, post: Post) -> bool:
 def additions(
     assigned: Sequence[Assigned], own: Iterable[Post], cutoff: datetime, now: datetime
 ) -> list[Assigned]:
-    """The new entries of one document that --keep lets in: young, or of the feed's newest 5.
+    """Choose the new entries of a document that --keep lets in: young, or in the newest 5.
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
@@ -1715,7 +1739,7 @@ def additions(
 def removals(
     known: Known, cutoff: datetime, read: Mapping[str, Mapping[str, datetime]]
 ) -> list[Post]:
-    """The posts --keep removes: older than the cutoff and not of any feed's newest 5.
+    """Choose the posts --keep removes: older than the cutoff, in no feed's newest 5.
 
     `read`: for every feed whose document was read in this run, the paths of the posts it still
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
@@ -3663,7 +3687,7 @@ class Bucket:
         with aws_errors(f"s3://{name}"):
             self._client, self._credentials = aws_client("s3", endpoint_url)
         self._client.meta.events.register("request-created.s3.ListObjectsV2", self._remember)
-        self._is_aws = ".amazonaws.com" in self._client.meta.endpoint_url
+        self.deletes_in_batches = ".amazonaws.com" in self._client.meta.endpoint_url
         self._address = self._region = ""
         self._pool = urllib3.PoolManager(
             maxsize=THREADS,
@@ -3762,7 +3786,7 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self._is_aws:
+        if not self.deletes_in_batches:
             return run_all(self._delete_one, keys)
         for start in range(0, len(keys), 1000):
             self.made.append("delete")
@@ -3784,7 +3808,7 @@ class Bucket:
 
 
 ###############################################################################
-# Edges: folders, deploys and purges
+# Edges: folders and deploys
 ###############################################################################
 
 
@@ -3965,6 +3989,10 @@ def apply_plan(
         requests={kind: target.made.count(kind) for kind in ("list", "head", "put", "delete")},
     )
 
+
+###############################################################################
+# Edges: purges
+###############################################################################
 
 CLOUDFRONT_MAX_PATHS = 15
 CLOUDFLARE_BATCH = 30
