@@ -76,7 +76,7 @@ import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -87,7 +87,7 @@ from functools import cache, lru_cache
 from html.entities import name2codepoint
 from html.parser import HTMLParser
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
@@ -2140,7 +2140,7 @@ def source_data(
         "site": source.site,
         "group": feed.group,
         "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to and feed_id(state.moved_to),
+        "moved_to": state.moved_to,
     }
     since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
     if state.failures and since and since <= iso(now - timedelta(days=7)):
@@ -2155,23 +2155,29 @@ def source_data(
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
 DAY = timedelta(days=1)
+REDIRECTS = (301, 302, 303, 307, 308)
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, "
+    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+)
+GONE = "gone for good (410): remove its line"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What asking for one feed gave: a value, also when it failed."""
 
-    status: str  # ok, unchanged, waiting, failed, gone
+    status: str  # ok, unchanged, waiting, failed, gone; on the way there: moved
     http: int | None = None
     error: str = ""
+    fleeting: bool = False  # a failure that may have passed a second later
     body: Path | None = None  # where an `ok` document was spooled to
     digest: str = ""
     etag: str = ""
     modified: str = ""
     content_type: str = ""
     url: str = ""  # the address that answered
-    moved_to: str = ""  # the address permanent redirects led to
-    found_at: str = ""  # the feed that an HTML page named
+    moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
     seconds: float = 0.0
 
@@ -2182,12 +2188,14 @@ class FeedState:
 
     etag: str = ""
     modified: str = ""
+    answered: str = ""  # hash of the address the validators came from: none other gets them
     digest: str = ""  # SHA-256 of the document, hex
+    line: str = ""  # hash of the line that `gone` and `retry_at` are about
     failures: int = 0  # failed runs in a row
     failing_since: str = ""  # ISO time of the first of them
     retry_at: str = ""  # ISO time before which it is not asked
-    gone: str = ""  # the line that was answered with 410
-    moved_to: str = ""
+    gone: bool = False
+    moved_to: str = ""  # the id of the feed it has become
     entries: int = 0
     newest: str = ""  # ISO time of its newest entry
     title: str = ""
@@ -2201,18 +2209,20 @@ def iso(moment: datetime | None) -> str:
 
 def from_iso(text: str) -> datetime | None:
     """Read back what `iso` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
+    return datetime.fromisoformat(text) if text else None
 
 
-def line_digest(feed: Feed) -> str:
-    """Identify a line of the list, so that a changed one is noticed; secrets only as a hash."""
-    return hashlib.sha256(repr((feed.url, feed.auth)).encode()).hexdigest()[:16]
+def secret_digest(*parts: str) -> str:
+    """Identify what may hold a secret: a line of the list, a private address."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     """Return the answer for a feed that must not be asked in this run, or None."""
-    if state.gone and state.gone == line_digest(feed):
-        return Answer("gone", 410, "gone for good (410): remove its line")
+    if state.line != secret_digest(feed.url, feed.auth):
+        return None
+    if state.gone:
+        return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
     if until and until > now:
         return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
@@ -2221,11 +2231,9 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
 
 def retry_after(value: str, now: datetime) -> datetime | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
-    value = value.strip()
-    if value.isdigit():
-        wait = timedelta(seconds=min(int(value), 30 * DAY.total_seconds()))
-        return now + wait
     try:
+        if value.strip().isdecimal():
+            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -2233,75 +2241,66 @@ def retry_after(value: str, now: datetime) -> datetime | None:
     return min(moment, now + 30 * DAY) if moment > now else None
 
 
-def back_off(failures: int) -> timedelta:
-    """Return how long a feed rests after so many failed runs in a row: at most a day."""
-    if failures <= FREE_FAILURES:
-        return timedelta(0)
-    return min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
-
-
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
-    """Return what to remember of a feed after an answer."""
+    """Return what to remember of a feed after an answer; a failure keeps all that was known."""
+    state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
     if answer.status == "waiting":
-        later = iso(answer.retry_at) or state.retry_at
-        return replace(state, retry_at=later)
+        return replace(state, retry_at=iso(answer.retry_at))
     if answer.status == "gone":
-        return replace(state, gone=line_digest(feed))
+        return state
     if answer.status == "failed":
         failures = state.failures + 1
-        rest = back_off(failures)
+        rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
         # A minute less, so that an hourly run that starts a little early does ask again.
-        until = iso(now + rest - timedelta(minutes=1)) if rest else ""
+        until = iso(now + rest - timedelta(minutes=1)) if failures > FREE_FAILURES else ""
         since = state.failing_since or iso(now)
-        return replace(state, failures=failures, failing_since=since, retry_at=until, gone="")
-    fresh = replace(state, failures=0, failing_since="", retry_at="", gone="")
-    fresh.moved_to = answer.moved_to
-    keep = answer.http == HTTPStatus.NOT_MODIFIED  # which may leave validators out
-    fresh.etag = answer.etag or (state.etag if keep else "")
-    fresh.modified = answer.modified or (state.modified if keep else "")
-    fresh.digest = answer.digest or state.digest
-    return fresh
+        return replace(state, failures=failures, failing_since=since, retry_at=until)
+    state = replace(state, failures=0, failing_since="", retry_at="")
+    state.moved_to = answer.moved_to and feed_id(answer.moved_to)
+    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
+    state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
+    return state
 
 
-def request_headers(feed: Feed, state: FeedState, user_agent: str) -> dict[str, str]:
-    """Return the headers to ask with; validators go back exactly as they came (RFC 9110 §13)."""
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "application/atom+xml, application/rss+xml, application/feed+json, "
-        "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5",
-        "Accept-Encoding": accepted_encodings(),
-    }
-    if state.etag:
-        headers["If-None-Match"] = state.etag
-    if state.modified:
-        headers["If-Modified-Since"] = state.modified
-    if feed.auth:
-        token = base64.b64encode(feed.auth.encode()).decode()
-        headers["Authorization"] = f"Basic {token}"
-    return headers
+def with_validators(state: FeedState, of: FeedState) -> FeedState:
+    """Return a state with the validators of another; those of an empty one mean a full fetch."""
+    return replace(
+        state, etag=of.etag, modified=of.modified, answered=of.answered, digest=of.digest
+    )
 
 
-def accepted_encodings() -> str:
-    """Return the encodings this urllib3 can undo."""
+def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> dict[str, str]:
+    """Return the headers to ask with at one hop of the way to a feed.
+
+    Validators go back exactly as they came (RFC 9110 §13), and only to the address they came
+    from: an older page's Last-Modified would make a 304 of them. The password goes to the host
+    it was listed for, over the same scheme.
+    """
     from urllib3.util.request import ACCEPT_ENCODING
 
-    return ACCEPT_ENCODING
+    headers = {"User-Agent": user_agent, "Accept": ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}
+    if state.answered == secret_digest(url):
+        validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
+        headers |= {name: value for name, value in validators.items() if value}
+    if feed.auth and urlsplit(url)[:2] == urlsplit(feed.url)[:2]:
+        headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
+    return headers
 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
-    target = urljoin(url, location.strip())
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not location or not usable:
+    if not usable:
         raise FeedError("it redirects to something that is no web address")
-    return parts._replace(fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
-def forbidden_address(address: str, came_from_public: bool) -> str:
+def forbidden_address(address: str, *, came_from_public: bool) -> str:
     """Say why an IP address must not be asked, or return "".
 
     Link-local addresses hold cloud machines' secrets (169.254.169.254); a redirect must not lead
@@ -2694,7 +2693,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Web:
-    """The run's HTTP client: one TLS context, kept connections, at most two a host.
+    """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
     Connections are urllib3's own, made to an address that was looked at first, so that what was
     checked is what is talked to (no DNS answer can change in between).
@@ -2705,25 +2704,34 @@ class Web:
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
-        self.deadlines: dict[HTTPConnection, float] = {}
+        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
+        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
-        self.lock = threading.Lock()
-        threading.Thread(target=self.cut_overdue, daemon=True).start()
         self.tls = ssl.create_default_context()
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
+        # Its warnings name addresses, which may be private.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
         if "://" not in feed.url:
             return self.read_file(feed, state)
-        deadline = time.monotonic() + self.config.timeout_s
+        host, started = host_of(feed.url), time.monotonic()
+        if self.hung[host] >= PER_HOST:
+            return Answer("failed", error="its host let our other requests hang")
+        deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
         pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if not worth_a_retry(answer) or time.monotonic() + pause_s + 1 > deadline:
-            return answer
-        time.sleep(pause_s)
-        return self.attempt(feed, state, deadline)
+        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
+            time.sleep(pause_s)
+            answer = self.attempt(feed, state, deadline)
+        took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
+        self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
+        return answer
 
     def read_file(self, feed: Feed, state: FeedState) -> Answer:
         """Answer for a feed that is a file beside the list."""
@@ -2742,115 +2750,109 @@ class Web:
         """Ask once, redirects and an HTML page's own feed included."""
         from urllib3.exceptions import HTTPError
 
-        headers = request_headers(feed, state, self.config.user_agent)
         try:
-            return self.follow(feed.url, headers, state, deadline)
+            return self.follow(feed, state, deadline)
         except FeedError as error:
             return Answer("failed", error=str(error))
-        except ssl.SSLCertVerificationError as error:
-            return Answer("failed", error=f"its certificate does not fit: {error.verify_message}")
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             if time.monotonic() >= deadline:
-                return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all")
-            return Answer("failed", error=explain_http_error(error))
+                return Answer("failed", error=too_slow(self.config.timeout_s))
+            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
+            return Answer("failed", error=explain(error), fleeting=not is_lasting)
 
-    def follow(
-        self, url: str, headers: dict[str, str], state: FeedState, deadline: float
-    ) -> Answer:
-        """Follow redirects to a document. `moved_to` covers the permanent ones at the start."""
-        moved_to, permanent, public, found_at = "", True, False, ""
+    def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
+        """Follow redirects, and an HTML page to the feed it names, to a document."""
+        url, moved_to, permanent, public = feed.url, "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            headers = request_headers(feed, state, url, self.config.user_agent)
             with self.slot(url, deadline):
-                paused = self.paused(url)
-                if paused:
-                    return paused
+                if until := self.paused_until(url):
+                    error = f"its host asked to be left alone until {iso(until)}"
+                    return Answer("waiting", error=error, retry_at=until)
                 with self.open(url, headers, deadline, public=public) as (response, address):
                     public = public or ipaddress.ip_address(address).is_global
-                    location = response.headers.get("Location", "")
-                    if response.status not in (301, 302, 303, 307, 308) or not location:
-                        answer = self.judge(response, url, state)
-                        found_at = found_at or answer.found_at
-                        if not answer.found_at or answer.found_at == url:
-                            return replace(answer, moved_to=moved_to, found_at=found_at)
-                        target = next_hop(url, answer.found_at)
-                        permanent = False
-                    else:
-                        permanent = permanent and response.status in (301, 308)
-                        target = next_hop(url, location)
-                        moved_to = target if permanent else moved_to
-            headers = headers_for_hop(headers, url, target)
-            url = target
+                    answer = self.judge(response, url, state, deadline)
+            if answer.status != "moved":
+                return replace(answer, moved_to=moved_to)
+            url = answer.moved_to
+            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
-        """Turn a response that is no redirect into an Answer; spools the document to disk."""
-        status = response.status
-        basic = Answer(
+    def judge(
+        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
+    ) -> Answer:
+        """Turn a response into an Answer; a document is spooled to disk."""
+        status, headers = response.status, response.headers
+        answer = Answer(
             "failed",
             http=status,
-            etag=response.headers.get("ETag", ""),
-            modified=response.headers.get("Last-Modified", ""),
-            content_type=response.headers.get("Content-Type", ""),
+            error=explain_status(status, headers),
+            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            etag=headers.get("ETag", ""),
+            modified=headers.get("Last-Modified", ""),
+            content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.NOT_MODIFIED:
-            return replace(basic, status="unchanged")
+        if status == HTTPStatus.OK:
+            return self.judge_document(answer, *self.spool_body(response, deadline), state)
+        if status in REDIRECTS and "Location" in headers:
+            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
+        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+            return replace(answer, status="unchanged", error="")
         if status == HTTPStatus.GONE:
-            return replace(basic, status="gone", error="gone for good (410): remove its line")
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            return self.asked_to_wait(basic, response)
-        if status != HTTPStatus.OK:
-            return replace(basic, error=explain_status(status, response.headers))
-        body, digest = self.spool_body(response)
+            return replace(answer, status="gone", error=GONE)
+        until = retry_after(headers.get("Retry-After", ""), self.now)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            until = until or self.now + timedelta(hours=1)
+            self.hosts[host_of(url)] = iso(until)
+        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            error = f"asked to wait ({status}) until {iso(until)}"
+            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
+        return answer
+
+    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+        """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
         if digest == state.digest:
             body.unlink()
-            return replace(basic, status="unchanged", digest=digest)
+            return replace(answer, status="unchanged", error="", digest=digest)
         page = html_page(body)
-        if page:
-            body.unlink()
-            found = find_feed(page, url)
-            error = "" if found else "the address answered with an HTML page, not a feed"
-            return replace(basic, found_at=found, error=error)
-        return replace(basic, status="ok", body=body, digest=digest)
+        if not page:
+            return replace(answer, status="ok", error="", body=body, digest=digest)
+        body.unlink()
+        found = find_feed(page, answer.url)
+        if not found or found == answer.url:
+            raise FeedError("the address answered with an HTML page, not a feed")
+        return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def asked_to_wait(self, basic: Answer, response: BaseHTTPResponse) -> Answer:
-        """Obey Retry-After; a 429 pauses the whole host, an hour when it names no time."""
-        until = retry_after(response.headers.get("Retry-After", ""), self.now)
-        busy = basic.http == HTTPStatus.TOO_MANY_REQUESTS
-        if not until and not busy:
-            return replace(basic, error=explain_status(basic.http or 0, response.headers))
-        until = until or self.now + timedelta(hours=1)
-        if busy:
-            self.hosts[host_of(basic.url)] = iso(until)
-        error = f"asked to wait ({basic.http}) until {iso(until)}"
-        return replace(basic, status="waiting", error=error, retry_at=until)
-
-    def paused(self, url: str) -> Answer | None:
-        """Return the answer for a host that asked to be left alone."""
+    def paused_until(self, url: str) -> datetime | None:
+        """Return until when a host asked to be left alone (it said 429), if it still does."""
         until = from_iso(self.hosts.get(host_of(url), ""))
-        if not until or until <= self.now:
-            return None
-        error = f"its host asked to be left alone until {iso(until)}"
-        return Answer("waiting", error=error, retry_at=until)
+        return until if until and until > self.now else None
 
-    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
+    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
         """Write the decoded document to disk, so that memory does not grow with the list."""
         digest, size = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=self.spool)
-        with os.fdopen(handle, "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > self.config.max_bytes:
-                    raise FeedError(too_large(self.config.max_bytes))
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while chunk := response.read(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > self.config.max_bytes:
+                        raise FeedError(too_large(self.config.max_bytes))
+                    digest.update(chunk)
+                    file.write(chunk)
+            if time.monotonic() >= deadline:  # what was cut off may look like an end
+                raise FeedError(too_slow(self.config.timeout_s))
+        except BaseException:
+            Path(name).unlink()
+            raise
         return Path(name), digest.hexdigest()
 
     @contextmanager
     def slot(self, url: str, deadline: float) -> Iterator[None]:
         """Hold one of a host's two places."""
-        with self.lock:
-            slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
+        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise FeedError("its host was busy with our other requests all the time")
         try:
@@ -2863,81 +2865,69 @@ class Web:
         self, url: str, headers: dict[str, str], deadline: float, *, public: bool
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = urlsplit(url)
-        place = (parts.scheme, parts.netloc)
-        connection: HTTPConnection | None
-        connection = self.take_idle(place) or self.connect(parts, deadline, public=public)
-        self.deadlines[connection] = deadline
+        parts = on_the_wire(url)
+        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        # The socket: of an answer that ends with its connection urllib3 lets go at once.
+        self.watched[threading.get_ident()] = connection.sock, deadline
         try:
             connection.timeout = STALL_TIMEOUT_S
-            connection.request("GET", request_target(parts), headers=headers, preload_content=False)
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            headers = {"Host": parts.netloc, **headers}
+            connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            if response.closed and connection.sock:
-                with self.lock:
-                    self.idle.setdefault(place, []).append(connection)
-                self.deadlines.pop(connection, None)
-                connection = None
+            is_reusable = response.closed and bool(connection.sock)  # was read to its end
         finally:
-            if connection:
-                self.deadlines.pop(connection, None)
+            del self.watched[threading.get_ident()]
+            if is_reusable:
+                self.idle[parts[:2]].append(connection)
+            else:
                 connection.close()
 
-    def take_idle(self, place: tuple[str, str]) -> HTTPConnection | None:
-        """Take a kept connection to the same place, if one is still open."""
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+        """Return a connection to the first of a host's addresses that answers, if it may be asked.
+
+        A kept one, when its server has not closed it since.
+        """
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+        from urllib3.exceptions import HTTPError
         from urllib3.util.connection import is_connection_dropped
 
-        with self.lock:
-            kept = self.idle.get(place) or []
-            while kept:
-                connection = kept.pop()
-                if not is_connection_dropped(connection):
-                    return connection
-        return None
-
-    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
-        """Connect to the first of a host's addresses that answers, if it may be asked."""
-        from urllib3.exceptions import HTTPError
-
-        host = idna_host(parts.hostname or "")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port):
-            refusal = forbidden_address(address, came_from_public=public)
-            if refusal:
+        with suppress(IndexError):
+            kept = self.idle[parts[:2]].pop()
+            refusal = forbidden_address(kept.host, came_from_public=public)
+            if not refusal and not is_connection_dropped(kept):
+                return kept
+            kept.close()
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        failure: Exception = FeedError(f"no address found for the host {host}")
+        for address in resolve(host, port, patience_s(deadline)):
+            if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = self.connection_to(address, port, host if parts.scheme == "https" else "")
-            self.deadlines[connection] = deadline
+            connection = HTTPConnection(address, port)
+            if secure:
+                connection = HTTPSConnection(
+                    address, port, ssl_context=self.tls, server_hostname=host
+                )
+            connection.timeout = patience_s(deadline)
             try:
-                connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
                 connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
             else:
                 return connection
-            finally:
-                self.deadlines.pop(connection, None)
         raise failure
-
-    def connection_to(self, address: str, port: int, tls_name: str) -> HTTPConnection:
-        """Make an unconnected connection to an IP address; TLS is for `tls_name`."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
-
-        if not tls_name:
-            return HTTPConnection(address, port)
-        return HTTPSConnection(
-            address, port, ssl_context=self.tls, server_hostname=tls_name, assert_hostname=tls_name
-        )
 
     def cut_overdue(self) -> None:
         """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
         while not self.closed.wait(0.2):
-            for connection, deadline in list(self.deadlines.items()):
-                if connection.sock and time.monotonic() >= deadline:
+            for sock, deadline in list(self.watched.values()):
+                if time.monotonic() >= deadline:
                     with suppress(OSError):
                         # Of the plain socket: TLS would want to say goodbye first.
-                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the watch and all kept connections."""
@@ -2951,58 +2941,71 @@ def fetch_all(
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
-    Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
-    than that (a name server that hangs cannot be interrupted), the rest are given up.
+    In an order of chance, so that no feed always suffers for another of its host.
     """
-    import urllib3.connection  # noqa: F401 - threads that import it at once meet it half-made
-
-    lanes: dict[str, queue.SimpleQueue[Feed]] = {}
-    turns: queue.SimpleQueue[str] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
-    for feed in feeds:
-        lane = lanes.setdefault(host_of(feed.url), queue.SimpleQueue())
-        if lane.qsize() < PER_HOST:
-            turns.put(host_of(feed.url))
-        lane.put(feed)
+    hosts: dict[str, list[Feed]] = defaultdict(list)
+    for feed in random.sample(feeds, len(feeds)):
+        hosts[host_of(feed.url)].append(feed)
+    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
+            lanes.put(lane)
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
         with suppress(queue.Empty):
-            while True:
-                host = turns.get_nowait()
-                with suppress(queue.Empty):
-                    feed = lanes[host].get_nowait()
-                    started = time.monotonic()
+            while lane := lanes.get_nowait():
+                feed, started = lane.pop(), time.monotonic()
+                try:
                     answer = web.fetch(feed, states[feed_id(feed)])
                     answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
-                    turns.put(host)
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
+                if lane:
+                    lanes.put(lane)
 
-    for _ in range(min(jobs, len(feeds))):
+    for _ in range(min(jobs, lanes.qsize())):
         threading.Thread(target=work, daemon=True).start()
-    missing = {feed_id(feed): feed for feed in feeds}
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
+
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        while missing:
-            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
-            del missing[feed_id(feed)]
-            yield feed, answer
-    for feed in missing.values():
-        yield feed, Answer("failed", error=f"no answer within {web.config.timeout_s:g} s")
+        return answers.get(timeout=timeout_s)
+    return []
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError."""
+def on_the_wire(url: str) -> SplitResult:
+    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
+    parts = urlsplit(url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FeedError(f"no address found for the host {host}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
-def idna_host(host: str) -> str:
-    """Return a host name in ASCII, as DNS and TLS want it."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
+        netloc = parts.netloc.encode("idna").decode()
     except UnicodeError as error:
-        raise FeedError(f"{host} is no host name") from error
+        raise FeedError(f"{parts.hostname} is no host name") from error
+    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
+    return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
 def host_of(url: str) -> str:
@@ -3010,38 +3013,23 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def request_target(parts: SplitResult) -> str:
-    """Return what stands in the request line, percent-encoded."""
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return quote(target, safe="/?#[]@!$&'()*+,;=:%~")
-
-
-def headers_for_hop(headers: dict[str, str], here: str, there: str) -> dict[str, str]:
-    """Leave the password out when a redirect leads to another host or away from TLS."""
-    same = urlsplit(here)[:2] == urlsplit(there)[:2]
-    return headers if same else {k: v for k, v in headers.items() if k != "Authorization"}
-
-
-def worth_a_retry(answer: Answer) -> bool:
-    """Tell connection errors and 5xx, which may pass, from answers that will not change."""
-    if answer.status != "failed" or "certificate" in answer.error:
-        return False
-    return answer.http is None or answer.http >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
         head = file.read(2000).lower()
     is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    return (
-        body.read_bytes() if is_page and not re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head) else b""
-    )
+    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
+    return body.read_bytes() if is_page and not is_feed else b""
 
 
 def too_large(max_bytes: int) -> str:
     """Say that a document is over the cap."""
     return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
+
+
+def too_slow(timeout_s: float) -> str:
+    """Say that a feed took longer than it may."""
+    return f"took over {timeout_s:g} s in all (--timeout)"
 
 
 def explain_status(status: int, headers: Mapping[str, str]) -> str:
@@ -3050,28 +3038,35 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
         return "403: a bot wall; ask the site to let feed readers in"
     if status == HTTPStatus.UNAUTHORIZED:
         return "401: it wants a password: user:password@ before the host"
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "304: not modified since a time that nobody asked about"
     known = {item.value: item.phrase for item in HTTPStatus}
     return f"{status} {known.get(status, '')}".strip()
 
 
-def explain_http_error(error: Exception) -> str:
-    """Say in a few words what broke a request."""
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
     from urllib3 import exceptions
 
-    cause = error.__cause__ or error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not fit: {error.verify_message}"
+    if isinstance(error, exceptions.NewConnectionError):
+        return f"connection failed: {getattr(error.__cause__, 'strerror', None)}"
     if isinstance(error, exceptions.ConnectTimeoutError):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return f"nothing came for {STALL_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.DecodeError):
         return "its compressed answer cannot be unpacked"
-    if isinstance(error, exceptions.IncompleteRead | exceptions.ProtocolError | IncompleteRead):
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, exceptions.ProtocolError | IncompleteRead):
         return "the answer was cut short"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ssl.SSLError | exceptions.SSLError):
-        return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
-    return f"connection failed: {getattr(cause, 'strerror', None) or cause}"
+    if isinstance(error, HTTPException):
+        return "the answer is not HTTP"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
+    return f"connection failed: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
 ###############################################################################
@@ -4684,7 +4679,7 @@ def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
     known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
     if keep:
         return known
-    return {key: replace(old, etag="", modified="", digest="") for key, old in known.items()}
+    return {key: with_validators(old, FeedState()) for key, old in known.items()}
 
 
 def read_all(
@@ -4902,7 +4897,8 @@ def feed_report(
 ) -> dict[str, Any]:
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
-    key, moved_to = feed_id(feed), answer.moved_to or answer.found_at
+    key = feed_id(feed)
+    moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
     return {
@@ -4999,11 +4995,7 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
 def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
     """Save pauses and failures at once; validators wait until the posts they led to are safe."""
     run.fresh = dict(after)
-    run.state.feeds = {
-        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
-        for key, state in after.items()
-        for old in (states[key],)
-    }
+    run.state.feeds = {key: with_validators(state, states[key]) for key, state in after.items()}
     run.save_state()
 
 
