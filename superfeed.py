@@ -28,7 +28,9 @@ was killed.
     Errors        what can be explained to whoever reads the cron mail
     Values        frozen dataclasses, the vocabulary of all that follows
     Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words, addresses and markdown that cannot hurt a Hugo site
+    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks        a tree of block elements -> markdown
+    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
     Dates         raw date strings -> aware UTC datetimes, or none
     Parsing       bytes of a feed -> Document of Entry
     Identity      which entry is which post
@@ -295,13 +297,12 @@ class Config:
 # Text
 ###############################################################################
 
-ZWSP = "\u200b"  # breaks a token, takes no room
-_MAX_HTML = 500_000  # characters of one text that are read
-_MAX_TAGS = 10_000  # and tags: html5ever, inside nh3, takes quadratic time on deep nesting
-_MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
+_MAX_HTML = 500_000  # characters that are read of one text
+_MAX_TAGS = 10_000  # html5ever, inside nh3, takes time quadratic in the depth of nesting
+_MAX_URL = 4_000
+ZWSP = "\u200b"  # breaks what would be live, and takes no room
 
-# Neither wanted in a page nor legal in XML: C0 and C1 (but white space), bidi controls, BOM,
+# Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
@@ -309,23 +310,21 @@ _UNSAFE = re.compile(
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
 )
-# White space to fold in HTML and markdown; a no-break space is no such thing.
-_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
-_TOKEN = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_URL_TOKEN = re.compile(_TOKEN.format("_"))
-# What comes alive when a theme runs a line through markdownify: shortcodes, tags, links and
-# definitions, entities and escapes (which could spell a token), and at the start a block.
+_IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
+_IN_BAND_TEXT = re.compile(_IN_BAND.format("_"))
+# What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
+# tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = re.compile(
     r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
-    + _TOKEN.format("_")
+    + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
-# The same in markdown of our own making, where text is entities and only code has braces.
-_LIVE_MARKDOWN = re.compile(_TOKEN.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
-_ENTITIES = {ord(char): f"&#{ord(char)};" for char in "!\"#$&'()*+-.:<=>@[\\]^_`{|}~"}
-# goldmark resolves numeric references first and names after: `&#38;lowbar;` would end up as `_`.
-_IN_DESTINATION = {ord("&"): "&amp;"} | {ord(char): f"&#{ord(char)};" for char in "()$*_"}
+
+
+def _strip(text: str) -> str:
+    """Drop unsafe characters; quick for text without any."""
+    return text if text.replace("\n", "").isprintable() else _UNSAFE.sub("", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -335,79 +334,79 @@ def one_line(text: str, limit: int) -> str:
     run `.Title | markdownify`) and §1's tokens. The words stay; what could come alive is broken by
     U+200B, since entities would be read as they stand.
     """
-    text = text[:100_000]
-    if not text.isprintable():
-        text = " ".join(_UNSAFE.sub("", text).split())
-    text = unicodedata.normalize("NFC", " ".join(text[: 8 * limit].split()))
+    text = " ".join(_strip(text[:_MAX_HTML]).split())[: 8 * limit]
+    text = unicodedata.normalize("NFC", text)[: limit + 1]
     text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
-    space = head.rfind(" ")
-    return head[: space if space > limit * 0.8 else None].rstrip() + "…"
+    cut = text.rfind(" ", limit * 4 // 5, limit)
+    return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+_BLOCK_NAMES = (
+    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
+    "option p pre section summary table tbody td tfoot th thead tr ul"
+)
+_DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink "
-    "blockquote body br button canvas caption center cite code col colgroup data datalist dd del "
-    "details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame "
-    "frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
-    "li link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object "
-    "ol optgroup option output p param picture plaintext pre progress q rp rt ruby s samp script "
-    "section select small source span strike strong style sub summary sup svg table tbody td "
-    "template textarea tfoot th thead time title tr track tt u ul var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
+    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
+    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
+    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
+    "source span strike strong sub sup time track tt u var video wbr xmp"
 )
-# `Vec<String>`, `Map<K, V>`: written by someone who meant text. HTML would swallow the word.
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_DROPPED = frozenset(_DROPPED_NAMES.split())
+_BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
+# `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
 _NO_TAG = re.compile(
-    rf"<(?=/?(?!(?:{_NAMES.replace(' ', '|')}|{_NAMES.upper().replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*[>,<\[*&])|<(?=\?)"
+    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
+    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
-# Copied by html5ever into every paragraph that follows, when they differ and are not closed:
-# 14 kB become 130 MB. Without attributes they do not differ.
-_COPIED = re.compile(
+# html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
+# 130 MB. Without attributes they do not differ.
+_REPEATED = re.compile(
     r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?", re.IGNORECASE
 )
-_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, only weight
-_DROPPED = {
-    *("script", "style", "noscript", "noembed", "noframes", "template", "svg", "textarea"),
-    *("iframe", "head", "title"),
-}
+_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
 
 
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: set[str]) -> str:
-    """Let through the allowed tags and attributes, well-formed, in time linear in the text."""
+def _bounded(html: str) -> str:
+    """Cut HTML to what is parsed in about a second, whatever it is."""
+    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+
+
+def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes."""
     import nh3
 
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
-    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-    html = _COPIED.sub(r"<\1>", _NO_TAG.sub("&lt;", html))
     return nh3.clean(
-        _UNSAFE.sub("", html),
+        # surrogates, which Rust has none of, are ignored
+        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=dropped,
+        clean_content_tags=set(dropped),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-_BLOCKS = frozenset(
-    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
-    "option p pre section summary table tbody td tfoot th thead tr ul".split()
-)
-_BLOCK_TAG = re.compile(rf"<(?=/?(?:{'|'.join(sorted(_BLOCKS))})\b)", re.IGNORECASE)
+def _words(html: str) -> str:
+    """Give what a reader of this HTML would see, not neutral yet."""
+    if "<" in html:
+        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
+    return html_entities.unescape(html)
 
 
 def plain(html: str) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
-    Plain text with or without entities is HTML as well: `a < b` and `AT&T` stay what they are.
+    Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", html), {}, _DROPPED)
-    return one_line(html_entities.unescape(html), 100_000)
+    return one_line(_words(html), _MAX_HTML)
 
 
 def excerpt(html: str, limit: int = 300) -> str:
@@ -415,134 +414,223 @@ def excerpt(html: str, limit: int = 300) -> str:
 
     The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
     """
-    start = plain(html[: 16 * limit])
-    return one_line(start if len(start) > limit else plain(html), limit)
+    start = one_line(_words(html[: 10 * limit]), limit + 100)
+    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
 
 
 def safe_url(url: str, base: str = "") -> str:
-    """Give the absolute http or https address, percent-encoded; empty for anything else. Idempotent.
+    """Give the absolute http or https address, percent-encoded; empty: it is none. Idempotent.
 
     Closes hazards §2 (js, data and relative links) and §1 in addresses: what is left cannot end a
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
-    Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
+    Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _UNSAFE.sub("", url)).strip()
-    if not url:
-        return ""
+    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
-        if not re.match(r"https?://", url, re.IGNORECASE):
-            url = urljoin(base, url)
+        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
         netloc = urlsplit(url).netloc
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.match(r"(https?)://([^/?#\\]+)(?![\\])(.*)", url, re.IGNORECASE | re.DOTALL)
-    if not match or match[2] != netloc or len(url) > 4000:
+    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
+    host = _ascii_host(netloc) if match and match[2] == netloc else ""
+    if not match or not host:
         return ""
-    host = _ascii_host(netloc)
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
-    rest = _URL_TOKEN.sub(lambda token: f"%{ord(token[0]):02X}", rest)
-    return f"{match[1].lower()}://{host}{rest}" if host else ""
+    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    return url if len(url) <= _MAX_URL else ""
+
+
+def _ascii_rest(rest: str) -> str:
+    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
+
+    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    """
+    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
+    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
+    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
-    """Give host and port in ASCII, as browsers do (nearly UTS 46); empty when it is no host."""
-    labels = unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
-    labels = [
+    """Give host and port in ASCII, nearly as browsers do (UTS 46); empty: it is no host."""
+    host = ".".join(
         label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
-        for label in labels
-    ]
-    host = ".".join(labels)
-    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9_-]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and len(host) < 260 else ""
+        for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
+    )
+    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
+    return host if legal and not _IN_BAND_TEXT.search(host) else ""
+
+
+# White space that HTML folds; a no-break space is none.
+_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
+_PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
+# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
+# finds there too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = re.compile(
+    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+)
+
+
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    return _PUNCTUATION.sub(lambda char: f"&#{ord(char[0])};", text)
 
 
 def markdown_text(text: str) -> str:
-    """Write plain text as markdown prose that shows just that text.
+    """Write plain text as a line of markdown prose that shows just that text.
 
-    Every ASCII punctuation with a meaning is a numeric entity: closes hazards §1 (shortcodes,
-    tokens) and §2 (markdown, math, typographer, emoji, attributes, linkify) for text.
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
     """
-    text = _SPACE.sub(" ", _UNSAFE.sub("", text)).strip().translate(_ENTITIES)
+    text = _escape(_SPACE.sub(" ", _strip(text)).strip())
     return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
+
+
+###############################################################################
+# Blocks
+###############################################################################
+
+_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
 
 
 @dataclass(slots=True)
 class _Box:
-    """A block element that holds others; a string among its kids is a finished block."""
+    """A block element that shapes what it holds; a string among its kids is a finished block."""
 
     tag: str
     start: str = ""  # an ordered list's first number
     kids: list[_Box | str] = field(default_factory=list)
 
 
+def _blocks(kid: _Box | str) -> list[str]:
+    """Give the markdown blocks of an element."""
+    if isinstance(kid, str):
+        return [kid]
+    if kid.tag in ("ul", "ol"):
+        return _list(kid)
+    if kid.tag == "table":
+        return _table(kid)
+    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
+    if kid.tag in _HEADINGS and inner and _is_line(kid):
+        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
+    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+
+
+def _boxes(box: _Box) -> list[_Box]:
+    return [kid for kid in box.kids if isinstance(kid, _Box)]
+
+
+def _is_line(box: _Box) -> bool:
+    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
+    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
+
+
+def _line(box: _Box) -> str:
+    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+
+
+def _indent(block: str, first: str, others: str) -> str:
+    head, *tail = block.split("\n")
+    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
+
+
+def _list(box: _Box) -> list[str]:
+    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+    items: list[str] = []
+    for blocks in filter(None, map(_blocks, box.kids)):
+        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+        item = blocks[0]
+        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
+            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+        items.append(_indent(item, marker, " " * len(marker)))
+    return ["\n".join(items)] if items else []
+
+
+def _table(box: _Box) -> list[str]:
+    """Give a table; or, when it only lays out a page, its blocks one after the other."""
+    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    width = max(map(len, rows), default=0)
+    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
+        return [block for kid in box.kids for block in _blocks(kid)]
+    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    head += " |" * (width - len(rows[0]))
+    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
+
+
+###############################################################################
+# Markdown
+###############################################################################
+
+_MAX_BODY_BYTES = 200_000
+_MAX_DEPTH = 20
+
+
 @dataclass(slots=True)
 class _Run:
-    """An open inline element, with the finished markdown in it so far."""
+    """An open inline element, and the finished markdown in it so far."""
 
-    mark: str  # "*", "**", "~~"; "[": a link; empty: nothing to show
+    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
     url: str = ""
     parts: list[str] = field(default_factory=list)
 
     def add(self, part: str) -> None:
-        """Append, keeping two marks apart that would read as one: `**a****b**`."""
-        last = self.parts[-1][-1:] if self.parts else ""
-        self.parts.append(ZWSP + part if last and last == part[:1] and last in "*~`" else part)
+        """Append; two marks that would read as one are kept apart: `**a****b**`."""
+        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
+        self.parts.append(ZWSP + part if joins else part)
 
-    def close(self) -> str:
-        """Empty the run and give its markdown; white space at its ends stays outside."""
+    def empty(self) -> str:
+        """Take its markdown out; white space at the ends stays outside the mark."""
         whole = "".join(self.parts)
         self.parts.clear()
         text = whole.strip(" \n")
         if not text or not self.mark:
             return whole
+        head, tail = whole.split(text, 1)
         if self.mark == "[":
-            text = f"[{text}]({self.url.translate(_IN_DESTINATION)})"
-        else:  # a mark beside punctuation is none, says CommonMark, unless this stands between
-            before = "" if text[0].isalnum() else ZWSP
-            text = self.mark + before + text + ("" if text[-1].isalnum() else ZWSP) + self.mark
-        head, tail = whole[: -len(whole.lstrip(" \n"))], whole[len(whole.rstrip(" \n")) :]
-        return head + text + tail
+            return f"{head}[{text}]({self.url}){tail}"
+        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
+        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
 
 
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_CODE = frozenset(("code", "kbd", "samp", "tt"))
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_MARKS["a"] = "["
+_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
 _NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_HOLDER = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
-_ALLOWED = {
-    **{tag: set[str]() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{"a": {"href"}, "ol": {"start"}, "video": {"src"}, "audio": {"src"}, "source": {"src"}},
-    **{"img": {"alt", "width", "height", "style", *_SOURCES}, "thead": set(), "td": {"colspan"}},
-    "embed": {"title", "width", "height", "style", *_SOURCES},
+_ALLOWED: dict[str, set[str]] = {
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
+    **{tag: {"src"} for tag in ("video", "audio", "source")},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    "a": {"href"},
+    "ol": {"start"},
 }
 _TINY = re.compile(
-    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$)|display\s*:\s*none)",
+    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)",
     re.IGNORECASE,
 )
 _TRACKER = re.compile(
     r"//(?:[\w-]+\.)*(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|doubleclick\.net/|google-analytics\.com/|googletagmanager\.com/"
-    r"|scorecardresearch\.com/|quantserve\.com/)"
+    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)",
     re.IGNORECASE,
 )
 
 
 class _Walker(HTMLParser):
-    """Walks sanitised, well-formed HTML and builds a tree of boxes with markdown in them."""
+    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
         self.left_bytes = _MAX_BODY_BYTES
         self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # for each open element that could be a box: is it one?
+        self.boxed: list[bool] = []  # of each open block: did it open a box?
         self.runs = [_Run("")]
-        self.code_tags: list[str] = []  # open code and pre, and the text in them
-        self.code: list[str] = []
-        self.block_code = False
+        self.code_tags: list[str] = []
+        self.code = ""  # the text in them; a line break in it makes it a block
         self.media: str | None = None  # the address of an open video or audio
         self.script: dict[int, int] = {}
 
@@ -550,36 +638,33 @@ class _Walker(HTMLParser):
         has = {name: value or "" for name, value in attrs}
         if self.media is not None:
             self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag == "pre" or tag in _CODE:
+        elif tag in _CODE:
             self.code_tags.append(tag)
         elif self.code_tags:
-            self.code.append("\n" if tag == "br" else "")
-        elif tag in _MARKS or tag == "a":
-            self._open_run(_MARKS.get(tag, "["), safe_url(has.get("href", ""), self.base))
+            self.code += "\n" if tag == "br" else ""
+        elif tag in _MARKS:
+            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
         elif tag in _SCRIPTS:
             self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
         elif tag in ("img", "embed"):
             self._picture(tag, has)
         elif tag in ("video", "audio"):
             self.media = has.get("src", "")
-        elif tag == "br":
-            self._break()
         elif tag in _BLOCKS:
             self._open_block(tag, has.get("start", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("video", "audio"):
-            self._link(self.media or "", "")
+            self._link(safe_url(self.media or "", self.base), "")
             self.media = None
         elif self.code_tags:
             self._close_code(tag)
-        elif self.media is not None or tag in ("br", "hr"):
-            return
-        elif tag in _MARKS or tag == "a":
-            self._add(self.runs.pop().close())
+        elif tag in _MARKS and self.media is None:
+            self.runs[-2].add(self.runs[-1].empty())
+            self.runs.pop()
         elif tag in _SCRIPTS:
             self.script = {}
-        elif tag in _BLOCKS:
+        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
             self.flush()
             if self.boxed.pop():
                 self.boxes.pop()
@@ -588,195 +673,125 @@ class _Walker(HTMLParser):
         if self.media is not None:
             return
         if self.code_tags:
-            data = data if "pre" in self.code_tags else _SPACE.sub(" ", data)
-            self.code.append(self._afford(data))
+            self.code += self._afford(data if "pre" in self.code_tags else _SPACE.sub(" ", data))
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        self._add(_SPACE.sub(" ", data).translate(_ENTITIES))
+        text = self._afford(_escape(_SPACE.sub(" ", data)))
+        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+
+    def _afford(self, text: str) -> str:
+        """Cut text to what is left of the body's size. Nothing but text may be cut."""
+        encoded = text.encode()
+        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
+        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
+        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
+
+    def _add(self, markup: str) -> None:
+        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
+        self.runs[-1].add(markup)
+
+    def _add_block(self, block: str) -> None:
+        if block:
+            self.left_bytes -= 6 * len(self.boxes)
+            self.boxes[-1].kids.append(block)
+
+    def flush(self) -> None:
+        """End the paragraph; inline elements still open go on in the next one."""
+        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
+            outer.add(inner.empty())
+        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
+        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
 
     def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when text was left out."""
-        if self.code_tags:
-            self.code_tags = self.code_tags[:1]
-            self._close_code(self.code_tags[0])
+        """Close what is open, with an ellipsis when something was left out."""
+        while self.code_tags:
+            self._close_code(self.code_tags[-1])
         if cut or self.left_bytes <= 0:
             self.runs[-1].add("…")
         self.flush()
         return self.boxes[0]
 
-    def flush(self) -> None:
-        """End the paragraph. Inline elements still open go on in the next one."""
-        for outer, inner in zip(self.runs[-2::-1], self.runs[:0:-1], strict=True):
-            outer.add(inner.close())
-        lines = re.sub(" {2,}", " ", self.runs[0].close()).split("\n")
-        self._block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def _block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= block.count("\n") * 3 * len(self.boxes)  # its indentation
-            self.boxes[-1].kids.append(block)
-
-    def _afford(self, text: str) -> str:
-        """Cut the text to what is left of the body's size."""
-        encoded = text.encode()
-        self.left_bytes, left = self.left_bytes - len(encoded), max(self.left_bytes, 0)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, part: str) -> None:
-        part = self._afford(part)
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", part) if self.left_bytes < 0 else part)
-
     def _open_run(self, mark: str, url: str) -> None:
-        nested = any(run.mark == mark for run in self.runs)
-        self.runs.append(_Run("" if nested or (mark == "[" and not url) else mark, url))
-
-    def _break(self) -> None:
-        if "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self.flush()  # two breaks are how some write paragraphs
-        else:
-            self._add("\n")
+        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
+        self.runs.append(_Run(mark if shows else "", url))
 
     def _open_block(self, tag: str, start: str) -> None:
-        self.flush()
-        if tag == "hr":
-            self._block("___")
+        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
+            self._add("\n")
             return
-        top = self.boxes[-1].tag
-        depth = sum(box.tag in _NESTING for box in self.boxes)
-        boxed = top in _HOLDER.get(tag, ()) or tag in _HEADINGS
-        boxed = boxed or (tag in _NESTING and depth < _MAX_DEPTH)
-        self.boxed.append(boxed)
-        if boxed:
+        self.flush()  # two breaks as well: some write paragraphs so
+        if tag in ("br", "hr"):
+            self._add_block("___" if tag == "hr" else "")
+            return
+        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
+        inside = self.boxes[-1].tag
+        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
+        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
+        if self.boxed[-1]:
             box = _Box(tag, start)
             self.boxes[-1].kids.append(box)
             self.boxes.append(box)
 
     def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:
-            if tag in _BLOCKS and not "".join(self.code[-1:]).endswith("\n"):
-                self.code.append("\n")  # a line of code that is an element of its own
+        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
+            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
             return
-        self.block_code = self.block_code or tag == "pre"
         self.code_tags.pop()
+        self.code += "\n" if tag == "pre" else ""
         if self.code_tags:
             return
-        text = "\n".join("".join(self.code).rstrip().splitlines()).strip("\n")
-        block = self.block_code or "\n" in text
-        self.code, self.block_code = [], False
-        ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-        if block:
+        text, self.code = self.code, ""
+        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
+        if "\n" in text:
             self.flush()
-            fence = ticks if len(ticks) > 2 else "```"
-            self._block(f"{fence}\n{text}\n{fence}" if text else "")
+            text = "\n".join(text.rstrip().splitlines()).strip("\n")
+            fence = ticks.ljust(3, "`")
+            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
         elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(text.translate(_ENTITIES))  # in a cell it would end the cell
+            self._add(_escape(text))  # it would end the cell
         elif text.strip():
-            pad = " " if "`" in (text.strip()[0], text.strip()[-1]) else ""
-            self._add(f"{ticks}{pad}{text.strip()}{pad}{ticks}")
+            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
 
     def _picture(self, tag: str, has: dict[str, str]) -> None:
-        tiny = {has.get("width", "9").strip(" px"), has.get("height", "9").strip(" px")} & {
-            "0",
-            "1",
-        }
-        urls = [safe_url(has[name], self.base) for name in _SOURCES if has.get(name)]
+        """Add an image, or a link to what an iframe shows; trackers go."""
+        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
         url = next(filter(None, urls), "")
-        if tiny or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
+        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
+        if sizes & {"0", "1"} or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
             return
+        alt = _escape(one_line(has.get("alt", ""), 1000))
         if tag == "embed":
             self._link(url, has.get("title", ""))
-            return
-        alt = markdown_text(has.get("alt", ""))
-        emoji = not url or (alt and "/emoji/" in url)
-        self._add(alt if emoji else f"![{alt}]({url.translate(_IN_DESTINATION)})")
+        elif not url or (alt and "/emoji/" in url):
+            self._add(alt)
+        else:
+            self._add(f"![{alt}]({url})")
 
     def _link(self, url: str, label: str) -> None:
-        """Stand in for a player with a plain link to what it plays."""
-        url = safe_url(url, self.base)
         self.flush()
-        label = markdown_text(label or url)
-        self._block(f"[{label}]({url.translate(_IN_DESTINATION)})" if url else "")
-
-
-def _blocks(box: _Box) -> list[str]:
-    """Give the markdown blocks of an element."""
-    if box.tag in ("ul", "ol"):
-        return _list(box)
-    if box.tag == "table":
-        return _table(box)
-    inner = [block for kid in box.kids for block in _kid_blocks(kid)]
-    if box.tag in _HEADINGS and inner and _is_line(box):
-        return [f"{_HEADINGS[box.tag]} " + " ".join(inner).replace("  \n", " ")]
-    if box.tag == "blockquote" and inner:
-        return [_indent("\n\n".join(inner), "> ", "> ")]
-    return inner
-
-
-def _kid_blocks(kid: _Box | str) -> list[str]:
-    return [kid] if isinstance(kid, str) else _blocks(kid)
-
-
-def _is_line(box: _Box) -> bool:
-    """Whether there is nothing but paragraphs in it, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _indent(block: str, first: str, others: str) -> str:
-    lines = (others + line if line else others.rstrip() for line in block.split("\n"))
-    return first + "\n".join(lines)[len(others) :]
-
-
-def _list(box: _Box) -> list[str]:
-    items = [blocks for kid in box.kids if (blocks := _kid_blocks(kid))]
-    number = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
-    lines = []
-    for index, blocks in enumerate(items):
-        marker = "- " if box.tag == "ul" else f"{number + index}. "
-        item = blocks[0]
-        for block in blocks[1:]:  # a list within needs no empty line, which would spread it out
-            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-        lines.append(_indent(item, marker, " " * len(marker)))
-    return ["\n".join(lines)] if lines else []
-
-
-def _table(box: _Box) -> list[str]:
-    """Give a table, or its blocks one after the other where it only lays out a page."""
-    rows = [kid.kids for kid in box.kids if isinstance(kid, _Box) and kid.kids]
-    cells = [cell for row in rows for cell in row if isinstance(cell, _Box)]
-    width = max((len(row) for row in rows), default=0)
-    if len(rows) < 2 or width < 2 or not all(map(_is_line, cells)):
-        return [block for kid in box.kids for block in _kid_blocks(kid)]
-    lines = [
-        [" ".join(_kid_blocks(cell)).replace("  \n", " ") for cell in row]
-        + [""] * (width - len(row))
-        for row in rows
-    ]
-    lines.insert(1, ["---"] * width)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return [*(kid for kid in box.kids if isinstance(kid, str)), table]
+        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
 
 
 def markdown(html: str, base: str) -> str:
     """Write the HTML of an entry as markdown; relative addresses are resolved against `base`.
 
-    nh3 sanitises; the tree it leaves is walked. No HTML is ever written. Closes hazards §1 and §2:
-    text is entities, code stands in fences longer than any in it and without options, links and
-    images are http or https, nesting ends at 20, the whole at 200 kB with an ellipsis; tracking
-    pixels are dropped, players become links, headings leave h1 to the page.
+    nh3 sanitises, the tree it leaves is walked, no HTML is ever written. Closes hazards §1 and §2
+    for bodies: text is entities; code stands in fences longer than any in it, without options;
+    links and images are http(s); nesting ends at 20, all at 200 kB with an ellipsis; tracking
+    pixels go, players become links, headings leave h1 to the page.
     """
-    clean = _clean(
-        re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE), _ALLOWED, _DROPPED - {"iframe"}
-    )
+    framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
+    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
     walker = _Walker(base)
-    start = 0
-    while start < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[start : start + 10_000])
-        start += 10_000
-    if start >= len(clean):
+    end = 0
+    while end < len(clean) and walker.left_bytes > 0:
+        walker.feed(clean[end : end + 10_000])
+        end += 10_000
+    if walker.left_bytes > 0:
         walker.close()
-    blocks = _blocks(walker.finish(cut=len(html) > _MAX_HTML))
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(blocks))
+    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
+    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
 
 
 ###############################################################################
