@@ -773,55 +773,34 @@ def markdown(html: str, base: str) -> str:
 ###############################################################################
 
 
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
-# 5 March from May 3.
-_WEEKDAYS = (
-    "mon lun seg maa mo ma",
-    "tue mar ter die din di",
-    "wed mer mie mit qua woe mi wo",
-    "thu jeu jue gio qui don do",
-    "fri ven vie fre sex vri fr vr",
-    "sat sam sab zat sa za",
-    "sun dim dom son zon so zo",
-)
-# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
-# RFC 822 had their signs wrong, so nobody knows what a writer means).
+# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
+# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
-    name: hours
-    for hours, names in {
-        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
-        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
-        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
-        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
-        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    name: offset
+    for offset, names in {
+        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
+        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
+        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
+        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
+        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
+        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
+        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
+        "+13:00": "NZDT",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_TIME = (
-    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
-    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
-    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_CLOCK = (
+    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
 )
-_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
-_DATE_SHAPES = [
-    re.compile(shape + _TIME, re.IGNORECASE)
-    for shape in (
-        # RFC 822 and 5322: Sun, 22 Nov 2026
-        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
-        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-        # Sunday, November 22, 2026
-        _WEEKDAY
-        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
-        # 22.11.2026, 11/22/2026
-        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
-    )
-]
+_DATES = (
+    # RFC 822 and 5322: Sun, 22 Nov 2026
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}"
+    rf"[ -](?P<year>\d{{4}}|\d\d)\b{_CLOCK}",
+    # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
+    rf"(?i)(?P<year>\d{{4}})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?){_CLOCK}",
+)
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -833,79 +812,49 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).split())
-    language = language.lower().replace("_", "-")
-    if not any(letter.isdigit() for letter in text):
+    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
+    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
+    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    if not re.search(r"\d", text):
         return None
+    strict = re.fullmatch(_DATES[0], text) or re.fullmatch(_DATES[1], text)
     try:
-        moment = _strict_date(text, language) or _guessed_date(text, language)
+        if strict:
+            moment: datetime | None = _moment(strict.groupdict("0"))
+        else:
+            moment = _guessed_date(text, language.lower().replace("_", "-"))
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
     return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _strict_date(text: str, language: str) -> datetime | None:
-    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
-        return datetime.fromtimestamp(int(unix[1]), UTC)
-    for shape in _DATE_SHAPES:
-        if match := shape.match(text):
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
-                return _moment(parts, month, language)
-    return None
-
-
-def _month(name: str) -> int:
-    """Give the number of an English month, short or whole; 0 for any other word."""
-    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
-
-
-def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
-    year, day = int(parts["year"]), int(parts["day"])
-    if len(parts["year"]) == len("26"):
-        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
-    if parts.get("mark") and not _is_day_first(parts, year, language):
-        day, month = month, day
-    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
-    if parts["half"]:
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    micro = int(parts["fraction"][:6].ljust(6, "0"))
-    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+def _moment(parts: dict[str, str]) -> datetime:
+    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
+    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
+    year = number["year"]
+    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
+        year += 2000 if year < 50 else 1900
+    clock = timedelta(
+        hours=number["hour"],
+        minutes=number["minute"],
+        seconds=min(number["second"], 59),  # a leap second
+        microseconds=int(parts["part"][:6].ljust(6, "0")),
+    )
     if clock > timedelta(days=1):
-        raise ValueError(hour)
-    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
-
-
-def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
-    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
-    first, second = int(parts["day"]), int(parts["month"])
-    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
-        return second <= 12  # noqa: PLR2004
-    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
-    fits = [
-        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
-        for day, month in ((first, second), (second, first))
-    ]
-    if fits[0] != fits[1]:
-        return fits[0]
-    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
-
-
-def _offset(zone: str) -> timedelta:
-    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
-    if not match:
-        return timedelta(hours=_ZONES.get(zone.upper(), 0))
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
-    return offset if match[1] == "+" else -offset
+        raise ValueError(clock)
+    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
+    midnight = datetime(year, month, number["day"], tzinfo=UTC)
+    return midnight + clock + (east if parts["sign"] == "-" else -east)
 
 
 @cache
-def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
-        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "DATE_ORDER": order,
+        "PREFER_LOCALE_DATE_ORDER": False,
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -915,17 +864,23 @@ def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
 
 @lru_cache(maxsize=1024)  # a bad one comes again with each entry
 def _guessed_date(text: str, language: str) -> datetime | None:
+    """Read what people write; in 05/03/2019 a weekday, else the language, tells day from month."""
     from dateparser.data.languages_info import language_order
 
-    words = text.split()
-    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
-        hours = _ZONES[words[-1].upper()]
-        words[-1] = (
-            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
-        )
     own = language.partition("-")[0]
-    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
-    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+    languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
+    orders = ["DMY"]
+    if re.search(r"\d/\d", text):
+        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
+        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
+    if len(dates) == 2:
+        named = (
+            _date_reader(orders[0], languages).get_date_data(text.split()[0]).date_obj or dates[0]
+        )
+        dates.sort(key=lambda date: date.weekday() != named.weekday())
+    return dates[0] if dates else None
 
 
 ###############################################################################
