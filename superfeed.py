@@ -44,7 +44,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import contextlib
 import functools
 import hashlib
@@ -83,7 +82,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from html.entities import name2codepoint
+from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead
@@ -92,7 +91,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree
-from xml.parsers import expat
 from xml.sax import SAXException
 
 if TYPE_CHECKING:
@@ -876,9 +874,8 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
     dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
     if len(dates) == 2:
-        named = (
-            _date_reader(orders[0], languages).get_date_data(text.split()[0]).date_obj or dates[0]
-        )
+        any_part = _date_reader(orders[0], languages)
+        named = any_part.get_date_data(text.split()[0]).date_obj or dates[0]
         dates.sort(key=lambda date: date.weekday() != named.weekday())
     return dates[0] if dates else None
 
@@ -888,28 +885,15 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
-    (b"\0<", "utf-16-be"),
-)
+# These need no decoder of their own: they are told apart byte by byte.
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
-_SUPERSETS = {
-    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
-    "shift_jis": "cp932", "euc-kr": "cp949",
-}  # fmt: skip
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_REFERENCES = re.compile(
-    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
-    re.DOTALL,
-)
 _FEED_TYPES = (
-    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
-)  # fmt: skip
+    *("application/rss+xml", "application/atom+xml"),
+    *("application/rdf+xml", "application/feed+json"),
+)
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -918,50 +902,51 @@ def decode(body: bytes, content_type: str) -> str:
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
     and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
     """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
+    unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
         with contextlib.suppress(UnicodeDecodeError):
             return body.decode()
-    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
-    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
-    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
-        declared.append(in_http[1].lower())
-    for name in declared:
+    said = body[:1000].decode("latin-1") + content_type
+    for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            text = body.decode(_SUPERSETS.get(name, name), "replace")
-            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+            encoding = name.lower()
+            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
+            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
-    return body.decode("utf-8", "superfeed.cp1252")
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("superfeed.cp1252", _as_cp1252)
+    return re.sub(
+        "[\udc80-\udcff]+",
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def mend_xml(text: str) -> tuple[bytes, str]:
     """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
         text = text[declaration.end() :]  # what stood before it is a server's noise
     data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
     fault = _xml_fault(data)
-    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = b"<!ENTITY" in data[:5000]
-        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = "<!ENTITY" in text[:5000]
+        text = re.sub(
+            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
+            lambda match: _mend_reference(match, declares=declares),
+            text,
+        )
+        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
         fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):
-        data = _without_half_entry(data)
+    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
+        entry = rb"(?:\w+:)?(?:item|entry)"
+        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
+        data = whole[0] if whole else data
     return data, fault
 
 
 def _xml_fault(data: bytes) -> str:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate("utf-8", " ")
     try:
         parser.Parse(data, True)  # noqa: FBT003
@@ -970,58 +955,36 @@ def _xml_fault(data: bytes) -> str:
     return ""
 
 
-def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
-    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
-    whole, decimal, hexadecimal, name = match[0], *match.groups()
-    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
+    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
+    whole, name = match[0], match[1] or ""
+    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
-    if name or whole == b"&":
-        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
-        if code is None:
-            return whole if declares and name else b"&amp;" + whole[1:]
+    if name.startswith("#"):
+        meant = html.unescape(whole).replace("\ufffd", "")
     else:
-        code = int(decimal) if decimal else int(hexadecimal, 16)
-    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
-    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
-
-
-def _without_half_entry(data: bytes) -> bytes:
-    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
-    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
-    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
-    if starts and starts[-1] >= max(ends, default=0):
-        return data[: max(ends, default=starts[-1])]
-    return data
-
-
-class _LinkFinder(HTMLParser):
-    """Collects tags with their attributes; html.parser can only be used by inheritance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        meant = html5.get(f"{name};", whole)
+        if meant == whole and name and declares:
+            return whole
+    return html.escape(meant, quote=False)
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
-    finder = _LinkFinder()
-    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
-    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
-    base = safe_url(base, url) if base else url
-    addresses = [
-        (tag.get("title", "").lower(), safe_url(tag["href"], base))
-        for _, tag in finder.tags
-        if "alternate" in tag.get("rel", "").lower().split()
-        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
-        and tag.get("href")
-    ]
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
+    base, feeds = url, []
+    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+        pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
+        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        address = safe_url(has.get("href", ""), base)
+        kind = has.get("type", "").partition(";")[0].strip().lower()
+        if tag[1] in "bB":
+            base = address or base
+        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
+            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
+            feeds.append((is_of_comments, address))
     # The first is the main one, unless it is the comments'.
-    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
-    return next((address for _, address in addresses if address), "")
+    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
 
 
 ###############################################################################
