@@ -966,7 +966,7 @@ def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
         meant = html5.get(f"{name};", whole)
         if meant == whole and name and declares:
             return whole
-    return html.escape(meant, quote=False)
+    return html.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
