@@ -56,7 +56,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import mimetypes
 import multiprocessing
 import os
 import queue
@@ -69,7 +68,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import unicodedata
@@ -91,7 +89,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree
-from xml.sax import SAXException
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -792,13 +789,13 @@ _CLOCK = (
     r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
     r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
 )
-_DATES = (
-    # RFC 822 and 5322: Sun, 22 Nov 2026
-    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}"
-    rf"[ -](?P<year>\d{{4}}|\d\d)\b{_CLOCK}",
-    # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-    rf"(?i)(?P<year>\d{{4}})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?){_CLOCK}",
+# Sun, 22 Nov 2026
+_RFC_822 = (
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
+    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
 )
+# 2026-11-22, 2026/1/22, 20261122
+_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -815,7 +812,7 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
     if not re.search(r"\d", text):
         return None
-    strict = re.fullmatch(_DATES[0], text) or re.fullmatch(_DATES[1], text)
+    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
     try:
         if strict:
             moment: datetime | None = _moment(strict.groupdict("0"))
@@ -875,7 +872,7 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
     if len(dates) == 2:
         any_part = _date_reader(orders[0], languages)
-        named = any_part.get_date_data(text.split()[0]).date_obj or dates[0]
+        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
         dates.sort(key=lambda date: date.weekday() != named.weekday())
     return dates[0] if dates else None
 
@@ -992,97 +989,104 @@ def find_feed(body: bytes, url: str) -> str:
 ###############################################################################
 
 
-@dataclass(slots=True)
-class _RawEntry:
-    """What an entry says, before any of it is trusted."""
-
-    guid: str
-    link: str
-    title: str  # one line, plain
-    published: str
-    updated: str
-    authors: Sequence[str]
-    tags: Sequence[str]
-    summary: str  # HTML
-    content: str  # HTML
-    image: str
-    enclosure: str
-    base: str  # absolute; relative addresses stand below it
+# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
 
 
-def _text(source: Mapping[str, Any], *keys: str) -> str:
+def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+    return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _plain_as_html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n\n", "<p>")
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
-def _first(media: list[tuple[str, str]], *kinds: str) -> str:
-    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
-    for address, kind in media:
-        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if address and mime.partition("/")[0] in kinds:
-            return address
-    return ""
+def _as_html(detail: Any) -> str:
+    words = _text(detail, "value")
+    if detail.get("type") == "text/plain":
+        return html.escape(words, quote=False).replace("\n\n", "<p>")
+    return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _capped(guid: str) -> str:
-    """Shorten a guid to 500 characters, and keep it distinct."""
-    line = one_line(guid, 100_000)
-    if len(line) <= 500:  # noqa: PLR2004
-        return line
-    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+def _authors(source: Any) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
+    if len(names) < 2:
+        author = _text(source, "author") or "".join(names)
+        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+        names = [name or author]
+    return [html.unescape(name) for name in names if name]
 
 
-def _title_of(summary: str, link: str) -> str:
-    """Name an entry that has no title by its first words, else by its address."""
-    if not summary:
-        return one_line(link.partition("://")[2], 80) or "Untitled"
-    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
-    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+def _media(source: Any) -> list[tuple[str, str]]:
+    """List the files of an entry, each with its address and its kind: image, audio, video."""
+    import mimetypes
+
+    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    found = []
+    for file in (*files, *source.get("media_content", ())):
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        found.append((address, kind.partition("/")[0]))
+    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
+    logo = _text(source.get("image") or {}, "href")
+    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
 
 
-def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
-    if content == "link":
-        return ""
-    if content == "summary":
-        return markdown_text(summary)
-    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
-
-
-def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = safe_url(raw.enclosure, raw.base)
-    link = safe_url(raw.link, raw.base) or enclosure
-    summary = excerpt(raw.summary) or excerpt(raw.content)
-    names = filter(None, raw.authors if any(raw.authors) else authors)
-    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
+    """Make an entry of what the feed says of it; None when that is nothing."""
+    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
+    details += source.get("content", ())
+    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    media = _media(source)
+    image = next((address for address, kind in media if kind == "image"), "")
+    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
+    texts = [_as_html(detail) for detail in details[1:]]
+    summary = next(filter(None, map(excerpt, texts)), "")
+    title = _title(source) or one_line(summary or link.partition("://")[2], 80)
+    if not (guid or title or any(texts) or image):
+        return None
+    body = ""
+    if content != "link":
+        long = content == "full"
+        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    guid = one_line(guid, 100_000)
+    if len(guid) > 500:
+        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+    language = _text(feed, "language")
+    tags = [
+        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
+    ]
     return Entry(
-        guid=_capped(raw.guid),
+        guid=guid,
         link=link,
-        title=raw.title or _title_of(summary, link),
-        published=parse_date(raw.published, language),
-        updated=parse_date(raw.updated, language),
-        author=one_line(", ".join(dict.fromkeys(names)), 200),
-        tags=tuple(dict.fromkeys(tags))[:10],
+        title=title or "Untitled",
+        published=parse_date(_text(source, "published", "created"), language),
+        updated=parse_date(_text(source, "updated", "date"), language),
+        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
         excerpt=summary,
-        body=_body(raw, content, summary, link),
-        image=safe_url(raw.image, raw.base),
-        enclosure=enclosure,
+        body=body,
+        image=safe_url(image, base),
+        enclosure=safe_url(enclosure, base),
     )
 
 
-def _says_anything(raw: _RawEntry) -> bool:
-    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
-
-
-def _entries(
-    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
-) -> tuple[Entry, ...]:
-    """Make entries of what a document says; `authors` is who wrote those that do not say."""
-    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+    entries = (_entry(item, feed, url, content) for item in items)
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=tuple(entry for entry in entries if entry),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
 
 
 ###############################################################################
@@ -1090,10 +1094,7 @@ def _entries(
 ###############################################################################
 
 
-_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-_ROOT = re.compile(
-    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
-)
+_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
 
 class _TimeoutSignal(BaseException):
@@ -1122,9 +1123,8 @@ def parse_within(
         raise _TimeoutSignal
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(
-        signal.ITIMER_REAL, timeout_s, 1
-    )  # and each second after: one may be swallowed
+    # And each second after: one may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
@@ -1145,47 +1145,24 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
         raise FeedError("the address answered with an empty document")
     if text[0] in "{[":
         return _json_document(text, url, content)
-    root = _ROOT.search(text)
-    if not root:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    if root[1]:
+    root = re.search(_ROOT, text)
+    if root and root[1]:
         raise FeedError("the address answered with an HTML page, not a feed")
-    return _xml_document(text, url, content)
+    document = _xml_document(text, url, content) if root else None
+    if not document:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return document
 
 
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
-        if name in vars(dictionary):
-            delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
+def _xml_document(text: str, url: str, content: str) -> Document | None:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        return None
+    return _document(parsed["feed"], parsed["entries"], url, content, fault)
 
 
 def _parsed(data: bytes) -> Any:
@@ -1210,82 +1187,38 @@ def _parsed_apart(data: bytes) -> Any:
     return whole
 
 
-def _xml_document(text: str, url: str, content: str) -> Document:
-    data, fault = mend_xml(text)
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
-    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
-    feed = parsed["feed"]
-    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
-    return Document(
-        title=_title(feed),
-        site=safe_url(_text(feed, "link"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
-        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
-    )
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
 
 
-def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
-    links, contents = entry.get("links", ()), entry.get("content", ())
-    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
-    bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(_text(entry, "id")), _text(entry, "link")
-    if link == guid and "://" not in link and not link.startswith("/"):
-        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    media = [
-        (_text(item, "href"), _text(item, "type"))
-        for item in links
-        if item.get("rel") == "enclosure"
-    ]
-    media += [
-        (_text(item, "url"), _text(item, "type", "medium"))
-        for item in entry.get("media_content", ())
-    ]
-    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
-    return _RawEntry(
-        guid=guid,
-        link=_text(entry, "feedburner_origlink") or link,
-        title=_title(entry),
-        published=_text(entry, "published", "created"),
-        updated=_text(entry, "updated", "date"),
-        authors=_authors(entry, clean),
-        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
-        summary=_as_html(entry.get("summary_detail")),
-        content=max(map(_as_html, contents), key=len, default=""),
-        image=next(filter(None, images), ""),
-        enclosure=_first(media, "audio", "video"),
-        base=safe_url(bases[0], url) or url if bases else url,
-    )
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
 
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
 
-
-def _as_html(detail: Any) -> str:
-    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
-    if kind not in _TEXT_TYPES:
-        return ""
-    return _plain_as_html(words) if kind == "text/plain" else words
-
-
-def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
-    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
-    names = [name for name in names if name]
-    if len(names) > 1:
-        return names
-    author = clean(_text(source, "author"))
-    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-    return [name or author]
+    return Driver()
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
@@ -1295,37 +1228,36 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
-    return Document(
-        title=one_line(_text(feed, "title"), 300),
-        site=safe_url(_text(feed, "home_page_url"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
-    )
+    items = [_json_item(item) for item in _dicts(feed, "items")]
+    return _document(_json_item(feed), items, url, content)
 
 
-def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
-    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
-    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
-    tags = item.get("tags")
-    return _RawEntry(
-        guid=_text(item, "id"),
-        link=_text(item, "url", "external_url"),
-        title=one_line(_text(item, "title"), 300),
-        published=_text(item, "date_published"),
-        updated=_text(item, "date_modified"),
-        authors=_json_authors(item),
-        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
-        summary=_plain_as_html(_text(item, "summary")),
-        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
-        image=_text(item, "image", "banner_image") or _first(files, "image"),
-        enclosure=_first(files, "audio", "video"),
-        base=url,
-    )
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
 
-
-def _json_authors(source: dict[str, Any]) -> list[str]:
-    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
-    return [_text(author, "name") for author in authors]
+    What has the wrong type is left out, here or by `_text`.
+    """
+    files, tags = _dicts(item, "attachments"), item.get("tags")
+    author = item.get("author")
+    markup = {"type": "text/html", "value": item.get("content_html")}
+    words = {"type": "text/plain", "value": item.get("content_text")}
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
+        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [markup if markup["value"] else words],
+        "links": [
+            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
+            for file in files
+        ],
+        "image": {"href": _text(item, "image", "banner_image")},
+    }
 
 
 def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
