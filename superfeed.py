@@ -46,7 +46,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import contextlib
 import errno
 import functools
@@ -60,7 +59,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import mimetypes
 import multiprocessing
 import os
 import queue
@@ -73,7 +71,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import unicodedata
@@ -86,7 +83,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from html.entities import name2codepoint
+from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -95,8 +92,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree
-from xml.parsers import expat
-from xml.sax import SAXException
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -799,55 +794,34 @@ def markdown(html: str, base: str) -> str:
 ###############################################################################
 
 
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
-# 5 March from May 3.
-_WEEKDAYS = (
-    "mon lun seg maa mo ma",
-    "tue mar ter die din di",
-    "wed mer mie mit qua woe mi wo",
-    "thu jeu jue gio qui don do",
-    "fri ven vie fre sex vri fr vr",
-    "sat sam sab zat sa za",
-    "sun dim dom son zon so zo",
-)
-# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
-# RFC 822 had their signs wrong, so nobody knows what a writer means).
+# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
+# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
-    name: hours
-    for hours, names in {
-        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
-        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
-        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
-        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
-        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    name: offset
+    for offset, names in {
+        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
+        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
+        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
+        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
+        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
+        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
+        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
+        "+13:00": "NZDT",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_TIME = (
-    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
-    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
-    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_CLOCK = (
+    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
 )
-_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
-_DATE_SHAPES = [
-    re.compile(shape + _TIME, re.IGNORECASE)
-    for shape in (
-        # RFC 822 and 5322: Sun, 22 Nov 2026
-        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
-        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-        # Sunday, November 22, 2026
-        _WEEKDAY
-        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
-        # 22.11.2026, 11/22/2026
-        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
-    )
-]
+# Sun, 22 Nov 2026
+_RFC_822 = (
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
+    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+)
+# 2026-11-22, 2026/1/22, 20261122
+_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -859,79 +833,49 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).split())
-    language = language.lower().replace("_", "-")
-    if not any(letter.isdigit() for letter in text):
+    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
+    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
+    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    if not re.search(r"\d", text):
         return None
+    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
     try:
-        moment = _strict_date(text, language) or _guessed_date(text, language)
+        if strict:
+            moment: datetime | None = _moment(strict.groupdict("0"))
+        else:
+            moment = _guessed_date(text, language.lower().replace("_", "-"))
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
     return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _strict_date(text: str, language: str) -> datetime | None:
-    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
-        return datetime.fromtimestamp(int(unix[1]), UTC)
-    for shape in _DATE_SHAPES:
-        if match := shape.match(text):
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
-                return _moment(parts, month, language)
-    return None
-
-
-def _month(name: str) -> int:
-    """Give the number of an English month, short or whole; 0 for any other word."""
-    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
-
-
-def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
-    year, day = int(parts["year"]), int(parts["day"])
-    if len(parts["year"]) == len("26"):
-        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
-    if parts.get("mark") and not _is_day_first(parts, year, language):
-        day, month = month, day
-    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
-    if parts["half"]:
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    micro = int(parts["fraction"][:6].ljust(6, "0"))
-    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+def _moment(parts: dict[str, str]) -> datetime:
+    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
+    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
+    year = number["year"]
+    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
+        year += 2000 if year < 50 else 1900
+    clock = timedelta(
+        hours=number["hour"],
+        minutes=number["minute"],
+        seconds=min(number["second"], 59),  # a leap second
+        microseconds=int(parts["part"][:6].ljust(6, "0")),
+    )
     if clock > timedelta(days=1):
-        raise ValueError(hour)
-    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
-
-
-def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
-    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
-    first, second = int(parts["day"]), int(parts["month"])
-    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
-        return second <= 12  # noqa: PLR2004
-    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
-    fits = [
-        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
-        for day, month in ((first, second), (second, first))
-    ]
-    if fits[0] != fits[1]:
-        return fits[0]
-    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
-
-
-def _offset(zone: str) -> timedelta:
-    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
-    if not match:
-        return timedelta(hours=_ZONES.get(zone.upper(), 0))
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
-    return offset if match[1] == "+" else -offset
+        raise ValueError(clock)
+    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
+    midnight = datetime(year, month, number["day"], tzinfo=UTC)
+    return midnight + clock + (east if parts["sign"] == "-" else -east)
 
 
 @cache
-def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
-        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "DATE_ORDER": order,
+        "PREFER_LOCALE_DATE_ORDER": False,
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -941,17 +885,22 @@ def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
 
 @lru_cache(maxsize=1024)  # a bad one comes again with each entry
 def _guessed_date(text: str, language: str) -> datetime | None:
+    """Read what people write; in 05/03/2019 a weekday, else the language, tells day from month."""
     from dateparser.data.languages_info import language_order
 
-    words = text.split()
-    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
-        hours = _ZONES[words[-1].upper()]
-        words[-1] = (
-            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
-        )
     own = language.partition("-")[0]
-    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
-    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+    languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
+    orders = ["DMY"]
+    if re.search(r"\d/\d", text):
+        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
+        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
+    if len(dates) == 2:
+        any_part = _date_reader(orders[0], languages)
+        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        dates.sort(key=lambda date: date.weekday() != named.weekday())
+    return dates[0] if dates else None
 
 
 ###############################################################################
@@ -959,28 +908,15 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
-    (b"\0<", "utf-16-be"),
-)
+# These need no decoder of their own: they are told apart byte by byte.
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
-_SUPERSETS = {
-    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
-    "shift_jis": "cp932", "euc-kr": "cp949",
-}  # fmt: skip
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_REFERENCES = re.compile(
-    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
-    re.DOTALL,
-)
 _FEED_TYPES = (
-    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
-)  # fmt: skip
+    *("application/rss+xml", "application/atom+xml"),
+    *("application/rdf+xml", "application/feed+json"),
+)
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -989,50 +925,51 @@ def decode(body: bytes, content_type: str) -> str:
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
     and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
     """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
+    unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
         with contextlib.suppress(UnicodeDecodeError):
             return body.decode()
-    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
-    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
-    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
-        declared.append(in_http[1].lower())
-    for name in declared:
+    said = body[:1000].decode("latin-1") + content_type
+    for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            text = body.decode(_SUPERSETS.get(name, name), "replace")
-            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+            encoding = name.lower()
+            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
+            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
-    return body.decode("utf-8", "superfeed.cp1252")
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("superfeed.cp1252", _as_cp1252)
+    return re.sub(
+        "[\udc80-\udcff]+",
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def mend_xml(text: str) -> tuple[bytes, str]:
     """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
         text = text[declaration.end() :]  # what stood before it is a server's noise
     data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
     fault = _xml_fault(data)
-    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = b"<!ENTITY" in data[:5000]
-        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = "<!ENTITY" in text[:5000]
+        text = re.sub(
+            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
+            lambda match: _mend_reference(match, declares=declares),
+            text,
+        )
+        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
         fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):
-        data = _without_half_entry(data)
+    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
+        entry = rb"(?:\w+:)?(?:item|entry)"
+        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
+        data = whole[0] if whole else data
     return data, fault
 
 
 def _xml_fault(data: bytes) -> str:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate("utf-8", " ")
     try:
         parser.Parse(data, True)  # noqa: FBT003
@@ -1041,58 +978,36 @@ def _xml_fault(data: bytes) -> str:
     return ""
 
 
-def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
-    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
-    whole, decimal, hexadecimal, name = match[0], *match.groups()
-    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
+    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
+    whole, name = match[0], match[1] or ""
+    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
-    if name or whole == b"&":
-        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
-        if code is None:
-            return whole if declares and name else b"&amp;" + whole[1:]
+    if name.startswith("#"):
+        meant = html.unescape(whole).replace("\ufffd", "")
     else:
-        code = int(decimal) if decimal else int(hexadecimal, 16)
-    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
-    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
-
-
-def _without_half_entry(data: bytes) -> bytes:
-    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
-    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
-    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
-    if starts and starts[-1] >= max(ends, default=0):
-        return data[: max(ends, default=starts[-1])]
-    return data
-
-
-class _LinkFinder(HTMLParser):
-    """Collects tags with their attributes; html.parser can only be used by inheritance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        meant = html5.get(f"{name};", whole)
+        if meant == whole and name and declares:
+            return whole
+    return html.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
-    finder = _LinkFinder()
-    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
-    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
-    base = safe_url(base, url) if base else url
-    addresses = [
-        (tag.get("title", "").lower(), safe_url(tag["href"], base))
-        for _, tag in finder.tags
-        if "alternate" in tag.get("rel", "").lower().split()
-        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
-        and tag.get("href")
-    ]
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
+    base, feeds = url, []
+    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+        pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
+        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        address = safe_url(has.get("href", ""), base)
+        kind = has.get("type", "").partition(";")[0].strip().lower()
+        if tag[1] in "bB":
+            base = address or base
+        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
+            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
+            feeds.append((is_of_comments, address))
     # The first is the main one, unless it is the comments'.
-    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
-    return next((address for _, address in addresses if address), "")
+    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
 
 
 ###############################################################################
@@ -1100,97 +1015,104 @@ def find_feed(body: bytes, url: str) -> str:
 ###############################################################################
 
 
-@dataclass(slots=True)
-class _RawEntry:
-    """What an entry says, before any of it is trusted."""
-
-    guid: str
-    link: str
-    title: str  # one line, plain
-    published: str
-    updated: str
-    authors: Sequence[str]
-    tags: Sequence[str]
-    summary: str  # HTML
-    content: str  # HTML
-    image: str
-    enclosure: str
-    base: str  # absolute; relative addresses stand below it
+# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
 
 
-def _text(source: Mapping[str, Any], *keys: str) -> str:
+def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+    return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _plain_as_html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n\n", "<p>")
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
-def _first(media: list[tuple[str, str]], *kinds: str) -> str:
-    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
-    for address, kind in media:
-        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if address and mime.partition("/")[0] in kinds:
-            return address
-    return ""
+def _as_html(detail: Any) -> str:
+    words = _text(detail, "value")
+    if detail.get("type") == "text/plain":
+        return html.escape(words, quote=False).replace("\n\n", "<p>")
+    return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _capped(guid: str) -> str:
-    """Shorten a guid to 500 characters, and keep it distinct."""
-    line = one_line(guid, 100_000)
-    if len(line) <= 500:  # noqa: PLR2004
-        return line
-    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+def _authors(source: Any) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
+    if len(names) < 2:
+        author = _text(source, "author") or "".join(names)
+        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+        names = [name or author]
+    return [html.unescape(name) for name in names if name]
 
 
-def _title_of(summary: str, link: str) -> str:
-    """Name an entry that has no title by its first words, else by its address."""
-    if not summary:
-        return one_line(link.partition("://")[2], 80) or "Untitled"
-    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
-    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+def _media(source: Any) -> list[tuple[str, str]]:
+    """List the files of an entry, each with its address and its kind: image, audio, video."""
+    import mimetypes
+
+    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    found = []
+    for file in (*files, *source.get("media_content", ())):
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        found.append((address, kind.partition("/")[0]))
+    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
+    logo = _text(source.get("image") or {}, "href")
+    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
 
 
-def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
-    if content == "link":
-        return ""
-    if content == "summary":
-        return markdown_text(summary)
-    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
-
-
-def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = safe_url(raw.enclosure, raw.base)
-    link = safe_url(raw.link, raw.base) or enclosure
-    summary = excerpt(raw.summary) or excerpt(raw.content)
-    names = filter(None, raw.authors if any(raw.authors) else authors)
-    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
+    """Make an entry of what the feed says of it; None when that is nothing."""
+    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
+    details += source.get("content", ())
+    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    media = _media(source)
+    image = next((address for address, kind in media if kind == "image"), "")
+    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
+    texts = [_as_html(detail) for detail in details[1:]]
+    summary = next(filter(None, map(excerpt, texts)), "")
+    title = _title(source) or one_line(summary or link.partition("://")[2], 80)
+    if not (guid or title or any(texts) or image):
+        return None
+    body = ""
+    if content != "link":
+        long = content == "full"
+        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    guid = one_line(guid, 100_000)
+    if len(guid) > 500:
+        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+    language = _text(feed, "language")
+    tags = [
+        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
+    ]
     return Entry(
-        guid=_capped(raw.guid),
+        guid=guid,
         link=link,
-        title=raw.title or _title_of(summary, link),
-        published=parse_date(raw.published, language),
-        updated=parse_date(raw.updated, language),
-        author=one_line(", ".join(dict.fromkeys(names)), 200),
-        tags=tuple(dict.fromkeys(tags))[:10],
+        title=title or "Untitled",
+        published=parse_date(_text(source, "published", "created"), language),
+        updated=parse_date(_text(source, "updated", "date"), language),
+        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
         excerpt=summary,
-        body=_body(raw, content, summary, link),
-        image=safe_url(raw.image, raw.base),
-        enclosure=enclosure,
+        body=body,
+        image=safe_url(image, base),
+        enclosure=safe_url(enclosure, base),
     )
 
 
-def _says_anything(raw: _RawEntry) -> bool:
-    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
-
-
-def _entries(
-    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
-) -> tuple[Entry, ...]:
-    """Make entries of what a document says; `authors` is who wrote those that do not say."""
-    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+    entries = (_entry(item, feed, url, content) for item in items)
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=tuple(entry for entry in entries if entry),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
 
 
 ###############################################################################
@@ -1198,10 +1120,7 @@ def _entries(
 ###############################################################################
 
 
-_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-_ROOT = re.compile(
-    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
-)
+_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
 
 class _TimeoutSignal(BaseException):
@@ -1230,9 +1149,8 @@ def parse_within(
         raise _TimeoutSignal
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(
-        signal.ITIMER_REAL, timeout_s, 1
-    )  # and each second after: one may be swallowed
+    # And each second after: one may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
@@ -1253,47 +1171,24 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
         raise FeedError("the address answered with an empty document")
     if text[0] in "{[":
         return _json_document(text, url, content)
-    root = _ROOT.search(text)
-    if not root:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    if root[1]:
+    root = re.search(_ROOT, text)
+    if root and root[1]:
         raise FeedError("the address answered with an HTML page, not a feed")
-    return _xml_document(text, url, content)
+    document = _xml_document(text, url, content) if root else None
+    if not document:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return document
 
 
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
-        if name in vars(dictionary):
-            delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
+def _xml_document(text: str, url: str, content: str) -> Document | None:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        return None
+    return _document(parsed["feed"], parsed["entries"], url, content, fault)
 
 
 def _parsed(data: bytes) -> Any:
@@ -1318,82 +1213,38 @@ def _parsed_apart(data: bytes) -> Any:
     return whole
 
 
-def _xml_document(text: str, url: str, content: str) -> Document:
-    data, fault = mend_xml(text)
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
-    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
-    feed = parsed["feed"]
-    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
-    return Document(
-        title=_title(feed),
-        site=safe_url(_text(feed, "link"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
-        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
-    )
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
 
 
-def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
-    links, contents = entry.get("links", ()), entry.get("content", ())
-    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
-    bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(_text(entry, "id")), _text(entry, "link")
-    if link == guid and "://" not in link and not link.startswith("/"):
-        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    media = [
-        (_text(item, "href"), _text(item, "type"))
-        for item in links
-        if item.get("rel") == "enclosure"
-    ]
-    media += [
-        (_text(item, "url"), _text(item, "type", "medium"))
-        for item in entry.get("media_content", ())
-    ]
-    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
-    return _RawEntry(
-        guid=guid,
-        link=_text(entry, "feedburner_origlink") or link,
-        title=_title(entry),
-        published=_text(entry, "published", "created"),
-        updated=_text(entry, "updated", "date"),
-        authors=_authors(entry, clean),
-        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
-        summary=_as_html(entry.get("summary_detail")),
-        content=max(map(_as_html, contents), key=len, default=""),
-        image=next(filter(None, images), ""),
-        enclosure=_first(media, "audio", "video"),
-        base=safe_url(bases[0], url) or url if bases else url,
-    )
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
 
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
 
-
-def _as_html(detail: Any) -> str:
-    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
-    if kind not in _TEXT_TYPES:
-        return ""
-    return _plain_as_html(words) if kind == "text/plain" else words
-
-
-def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
-    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
-    names = [name for name in names if name]
-    if len(names) > 1:
-        return names
-    author = clean(_text(source, "author"))
-    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-    return [name or author]
+    return Driver()
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
@@ -1403,37 +1254,36 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
-    return Document(
-        title=one_line(_text(feed, "title"), 300),
-        site=safe_url(_text(feed, "home_page_url"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
-    )
+    items = [_json_item(item) for item in _dicts(feed, "items")]
+    return _document(_json_item(feed), items, url, content)
 
 
-def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
-    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
-    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
-    tags = item.get("tags")
-    return _RawEntry(
-        guid=_text(item, "id"),
-        link=_text(item, "url", "external_url"),
-        title=one_line(_text(item, "title"), 300),
-        published=_text(item, "date_published"),
-        updated=_text(item, "date_modified"),
-        authors=_json_authors(item),
-        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
-        summary=_plain_as_html(_text(item, "summary")),
-        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
-        image=_text(item, "image", "banner_image") or _first(files, "image"),
-        enclosure=_first(files, "audio", "video"),
-        base=url,
-    )
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
 
-
-def _json_authors(source: dict[str, Any]) -> list[str]:
-    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
-    return [_text(author, "name") for author in authors]
+    What has the wrong type is left out, here or by `_text`.
+    """
+    files, tags = _dicts(item, "attachments"), item.get("tags")
+    author = item.get("author")
+    markup = {"type": "text/html", "value": item.get("content_html")}
+    words = {"type": "text/plain", "value": item.get("content_text")}
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
+        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [markup if markup["value"] else words],
+        "links": [
+            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
+            for file in files
+        ],
+        "image": {"href": _text(item, "image", "banner_image")},
+    }
 
 
 def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
