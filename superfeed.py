@@ -3416,7 +3416,7 @@ class Checkout:
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
