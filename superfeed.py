@@ -4115,23 +4115,18 @@ class PurgeUrl:
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` on."""
+def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on; a float must be above it."""
 
-    def read(text: str) -> int:
-        if not text.strip().isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return int(text)
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            value = kind(text)
+            if least < value < float("inf") or (value == least and kind is int):
+                return value
+        what = f"a whole number from {least:g} on" if kind is int else f"a number above {least:g}"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
 
     return read
-
-
-def positive(text: str) -> float:
-    """Read a number above zero."""
-    with suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def matching(pattern: str, meant: str) -> Callable[[str], str]:
@@ -4147,8 +4142,7 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if re.match(r"https?://[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
@@ -4198,10 +4192,10 @@ STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
         "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
-        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
-        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+        "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
+        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=number(0, float)),
         "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
@@ -4215,7 +4209,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
             choices=("summary", "full", "link"),
         ),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
-                         type=whole(0), dest="keep_days"),
+                         type=number(0), dest="keep_days"),
     },
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
@@ -4236,7 +4230,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
-                               type=whole(0)),
+                               type=number(0)),
     },
     "purge": {
         "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
@@ -4271,36 +4265,30 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings: dict[str, list[str]] = {}
-    for number, line in enumerate(read_conf(path).splitlines(), 1):
+    settings = []
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             pairs = configargparse.DefaultConfigFileParser().parse([line])
         except configargparse.ConfigFileParserException as error:
             raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, value in pairs.items():
+        for key, given in pairs.items():
             name = key.lstrip("-").replace("_", "-")
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-            for each in values:
-                check_setting(action, each, where)
-            settings[name] = [conf_path(path.parent, name, each) for each in values]
-    lines = (
-        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
-        for name, values in settings.items()
-    )
-    return "\n".join(lines)
-
-
-def read_conf(path: Path) -> str:
-    """Read a conf file. Raises ConfigError."""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            for value in values:
+                check_setting(action, value, where)
+            as_list = f"[{', '.join(values)}]"
+            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
+            settings.append(f"{name} = {value}")
+    return "\n".join(settings)
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4328,10 +4316,10 @@ def conf_path(folder: Path, name: str, value: str) -> str:
 
 def parse_config(argv: Sequence[str]) -> Config:
     """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
-    parser = make_parser()
+    parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
-    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
-    conf = named.config or env.get("SUPERFEED_CONFIG")
+    conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
@@ -4355,14 +4343,6 @@ def parse_config(argv: Sequence[str]) -> Config:
 def absolute(path: str | Path) -> str:
     """Return a path seen from the working directory; nothing stays nothing."""
     return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
-
-
-def only_config(argv: Sequence[str]) -> list[str]:
-    """Return only --config and its value of a command line."""
-    for number, text in enumerate(argv):
-        if text == "--config" or text.startswith("--config="):
-            return list(argv[number : number + 2 - ("=" in text)])
-    return []
 
 
 def check_config(config: Config) -> None:
@@ -4407,10 +4387,6 @@ class Report:
     look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
-    def add_feed(self, row: dict[str, Any]) -> None:
-        """Add a feed's row."""
-        self.feeds = [*(self.feeds or ()), row]
-
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Note how long a stage takes."""
@@ -4434,45 +4410,41 @@ class Report:
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
-        error = self.error and {"message": str(self.error), "hint": self.error.hint}
         parts = {
             "version": 1,
             "superfeed": __version__,
             "started": iso(self.started),
             "seconds": self.seconds,
             "exit": self.exit_code,
-            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+            "error": ": ".join(filter(None, (str(self.error), self.error.hint)))
+            if self.error
+            else None,
         }
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
     def summary(self) -> str:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
-        facts = [*self.feed_facts(), *self.publishing_facts()]
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
-
-    def feed_facts(self) -> Iterator[str]:
-        """Yield what became of feeds and posts, in words."""
+        facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
-            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
-            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
-        if self.posts:
+            shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
+            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+        if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
-            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
-            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
-
-    def publishing_facts(self) -> Iterator[str]:
-        """Yield what became of the site, in words."""
+            changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
+            total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
+            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
         if self.commit and self.commit["sha"]:
-            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
         if self.build:
-            yield f"{count(self.build['pages'], 'page')} built"
+            facts.append(f"{count(self.build['pages'], 'page')} built")
         if self.deploy:
-            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
         if self.purge and self.purge["paths"]:
-            yield f"{count(self.purge['paths'], 'path')} purged"
+            facts.append(f"{count(self.purge['paths'], 'path')} purged")
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
@@ -4485,10 +4457,8 @@ class Report:
             + (f" and {len(names) - 5} more" * (len(names) > 5))
             for cause, names in causes.items()
         ]
-        for feed in self.feeds or ():
-            if feed["moved_to"]:
-                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
-        return lines
+        moved = [feed for feed in self.feeds or () if feed["moved_to"]]
+        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
 
 
 def count(number: int, noun: str) -> str:
@@ -4649,16 +4619,8 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def post_row(post: Post) -> list[Any]:
     """Return a post as a row of the index."""
-    updated = iso(post.updated)
-    return [
-        post.feed,
-        list(post.keys),
-        post.guid,
-        post.title,
-        iso(post.date),
-        updated,
-        post.undated,
-    ]
+    dates = iso(post.date), iso(post.updated)
+    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
 
 
 def post_of_row(path: str, row: Sequence[Any]) -> Post:
@@ -4766,6 +4728,11 @@ def live_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+###############################################################################
+# Changing posts
+###############################################################################
+
+
 def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
@@ -4785,9 +4752,7 @@ def plan_edits(
             yield edit
         for each in assigned:
             yield from known_edit(library, key, sources[key], each, run.now)
-    old = read_sources(run.checkout.folder)
-    yield from orphan_edits(library, old, sources)
-    yield from readdressed_edits(library, old, sources)
+    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
         yield removal(library, post)
 
@@ -4832,31 +4797,21 @@ def later(updated: datetime | None, date: datetime, now: datetime) -> datetime |
     return updated if updated and date < updated <= now else None
 
 
-def orphan_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+def moved_edits(
+    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    """Yield what becomes of posts whose feed went from the list, moved, or became private."""
     for post in library.orphans():
-        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        heir = old.get(post.feed, {}).get("moved_to", "")
         if heir in sources:
-            keys = adopted_keys(post, heir)
-            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+            guid = Entry(post.guid, "", post.title, None, None)
+            new = entry_keys(heir, guid) if post.guid else ()
+            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
+            yield resourced(library, adopted, sources[heir])
         else:
             yield removal(library, post)
-
-
-def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
-    """Return a post's keys with its guid's under another feed."""
-    guid = Entry(post.guid, "", post.title, None, None)
-    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
-
-
-def readdressed_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
-) -> Iterator[Edit]:
-    """Yield the posts that still name a feed's former address: it moved, or became private."""
     for key, source in sources.items():
-        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+        if old.get(key, {}).get("feed", source.feed) != source.feed:
             for path in sorted(library.own.get(key, ())):
                 yield resourced(library, library.known.posts[path], source)
 
@@ -4996,16 +4951,9 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
             write_whole(path, text)
 
 
-def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
-    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
-    run.fresh = dict(after)
-    run.state.feeds = {
-        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
-        for key, state in after.items()
-        for old in (states[key],)
-    }
-    run.save_state()
-
+###############################################################################
+# Checking
+###############################################################################
 
 YEAR = timedelta(days=365)
 
@@ -5042,11 +4990,12 @@ def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
     states = {key: FeedState() for key in feeds}
-    found = []
+    found, rows = [], list[dict[str, Any]]()
+    run.report.feeds = rows
     for key, reading in read_all(run, feeds, states).items():
         state = state_after(reading, states[key], run.now)
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
-        run.report.add_feed(row)
+        rows.append(row)
         rank, advice = advise(row, run.now)
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
@@ -5300,9 +5249,18 @@ def collect(run: Run) -> None:
     kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
-    remember(run, states, after)
+    # Pauses and failures are saved at once; validators wait until their posts are safe.
+    run.fresh = after
+    run.state.feeds = {
+        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
+        for key, old in states.items()
+        for state in (after[key],)
+    }
+    run.save_state()
+    rows: list[dict[str, Any]] = []
+    run.report.feeds = rows
     for key, reading in readings.items():
-        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        rows.append(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
@@ -5511,10 +5469,12 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        store = open_store(config, checkout)
+        kept = open_store(config, checkout)
+        store = DryStore(kept) if config.dry_run else kept
+        progress = Progress(shown=sys.stderr.isatty() and not config.quiet)
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            spool, was_killed, progress, feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run

@@ -517,7 +517,7 @@ def test_the_readme_of_this_folder_is_the_repositorys():
 
 
 def test_a_stage_that_needs_a_checkout_says_so(one_feed):
-    one_feed.run("--skip", "pull").fails(1, "no checkout", "--skip pull")
+    one_feed.run("--skip", "pull").fails(1, "no checkout", "pull")
     assert not one_feed.site.exists()
 
 
