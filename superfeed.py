@@ -78,7 +78,7 @@ import unicodedata
 from base64 import b64encode
 from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
@@ -4108,6 +4108,15 @@ class PurgeUrl:
             raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
 ###############################################################################
 # Command line
 ###############################################################################
@@ -4123,8 +4132,8 @@ def number(least: float, kind: type[int | float] = int) -> Callable[[str], float
             value = kind(text)
             if least < value < float("inf") or (value == least and kind is int):
                 return value
-        what = f"a whole number from {least:g} on" if kind is int else f"a number above {least:g}"
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+        what = "a whole number from" if kind is int else "a number above"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {least:g}")
 
     return read
 
@@ -4200,14 +4209,10 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option(
-            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
-        ),
-        "--content": option(
-            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
-            choices=("summary", "full", "link"),
-        ),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds", type=matching(
+            "[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")),
+        "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
+                            "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
                          type=number(0), dest="keep_days"),
     },
@@ -4471,6 +4476,23 @@ def count(number: int, noun: str) -> str:
 ###############################################################################
 
 
+@contextmanager
+def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
+    if not shown or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda name: bars.update(
+            task, advance=1, description=f"{what} {escape(masked(name)):.40}"
+        )
+
+
 @dataclass
 class Run:
     """What the stages share: the settings, one clock reading, the edges and the report."""
@@ -4484,7 +4506,7 @@ class Run:
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Progress
+    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -4657,15 +4679,15 @@ def read_all(
     asked = [feed for key, feed in feeds.items() if not held[key]]
     answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    with closing(web), closing(Reader(run.config.content)) as reader:
+    bar = run.progress("fetching", len(asked))
+    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
-        for feed, answer in run.progress(
-            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
-        ):
+        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(answer)
+            tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -5027,63 +5049,10 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 ###############################################################################
-# Stages
+# Commits and builds
 ###############################################################################
 
-PLACEHOLDER = "https://example.org"
 MAX_SET_ASIDE = 50
-
-
-def need_checkout(run: Run) -> None:
-    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
-    checkout = run.checkout
-    if not checkout.is_checkout():
-        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
-    if run.was_killed:
-        checkout.clear_remains()
-        run.was_killed = False
-    checkout.settle()
-
-
-def refuse_full_folder(folder: Path) -> None:
-    """Raise ConfigError when a folder that is no checkout holds something."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
-    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
-    if all(path.exists() for path in paths):
-        return paths[0].samefile(paths[1])
-    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
-
-
-def start_site(checkout: Checkout, section: str) -> None:
-    """Fill a checkout without any commit with the starter site, its feeds in this section."""
-    starter = HERE / "examples" / "site"
-    if not starter.is_dir():
-        raise ConfigError(
-            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
-            "name your site with --repo URL, or keep examples/site beside the script",
-        )
-    layouts = checkout.folder / "layouts"
-    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
-    if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
-        (layouts / "feeds").rename(layouts / section)
-        settings = checkout.folder / "hugo.toml"
-        text = settings.read_text("utf-8").replace(
-            'feedsSection = "feeds"', f'feedsSection = "{section}"'
-        )
-        settings.write_text(text, "utf-8")
-    checkout.choose_identity()
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
@@ -5209,6 +5178,65 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+###############################################################################
+# Stages
+###############################################################################
+
+PLACEHOLDER = "https://example.org"
+
+
+def need_checkout(run: Run) -> None:
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def pull(run: Run) -> None:
@@ -5340,17 +5368,9 @@ def deploy(run: Run) -> None:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
-    result = apply_plan(target, plan)
+    with run.progress("uploading", sum(map(len, plan.groups))) as tell:
+        result = apply_plan(target, plan, lambda upload: tell(upload.key))
     run.report.deploy = asdict(result)
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
 
 
 def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
@@ -5419,24 +5439,6 @@ def set_up_logging(config: Config) -> None:
         effect.setLevel(logging.INFO)
 
 
-class Progress:
-    """Shows how far long work is, on a terminal only."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self.shown = shown
-
-    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the items, with a bar that moves as they pass."""
-        if not self.shown or not total:
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(items, what, total, console=console, transient=True)
-
-
 class DryStore:
     """A state that is read and never written."""
 
@@ -5448,6 +5450,11 @@ class DryStore:
 
     def set_aside(self) -> None:
         """Leave it where it is."""
+
+
+def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
+    """Return the progress bar of a run: shown on a terminal, never in cron."""
+    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
 
 
 @contextmanager
@@ -5471,10 +5478,9 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout.env |= git_environment(address, token, config.author)
         kept = open_store(config, checkout)
         store = DryStore(kept) if config.dry_run else kept
-        progress = Progress(shown=sys.stderr.isatty() and not config.quiet)
         run = Run(
             config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
-            spool, was_killed, progress, feeds,
+            spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5489,7 +5495,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
             Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
-            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+            progress=progress_for(config), feeds=feeds,
         )  # fmt: skip
 
 
