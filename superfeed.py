@@ -1794,7 +1794,7 @@ def slugify(text: str, limit: int = 60) -> str:
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
@@ -4122,6 +4122,10 @@ class DryPurge:
 ###############################################################################
 
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
 
 
 def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
@@ -4158,10 +4162,7 @@ def repository(text: str) -> str:
     return text
 
 
-CANNED_ACLS = (
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
-    "bucket-owner-read", "bucket-owner-full-control",
-)  # fmt: skip
+SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
@@ -4204,13 +4205,12 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
         "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=number(0, float)),
-        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds", type=matching(
-            "[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds", type=SECTION),
         "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
                             "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
@@ -4357,8 +4357,7 @@ def check_config(config: Config) -> None:
         ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
         if "://" in address and not re.fullmatch(form, address):
-            key = "/KEY" if flag == "--state" else "[/PREFIX]"
-            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
