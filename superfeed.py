@@ -28,7 +28,9 @@ was killed.
     Errors        what can be explained to whoever reads the cron mail
     Values        frozen dataclasses, the vocabulary of all that follows
     Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words, addresses and markdown that cannot hurt a Hugo site
+    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks        a tree of block elements -> markdown
+    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
     Dates         raw date strings -> aware UTC datetimes, or none
     Parsing       bytes of a feed -> Document of Entry
     Identity      which entry is which post
@@ -44,7 +46,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import contextlib
 import errno
 import functools
@@ -58,7 +59,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import mimetypes
 import multiprocessing
 import os
 import queue
@@ -71,12 +71,11 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -84,17 +83,15 @@ from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from html.entities import name2codepoint
+from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree
-from xml.parsers import expat
-from xml.sax import SAXException
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -295,13 +292,12 @@ class Config:
 # Text
 ###############################################################################
 
-ZWSP = "\u200b"  # breaks a token, takes no room
-_MAX_HTML = 500_000  # characters of one text that are read
-_MAX_TAGS = 10_000  # and tags: html5ever, inside nh3, takes quadratic time on deep nesting
-_MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
+_MAX_HTML = 500_000  # characters that are read of one text
+_MAX_TAGS = 10_000  # html5ever, inside nh3, takes time quadratic in the depth of nesting
+_MAX_URL = 4_000
+ZWSP = "\u200b"  # breaks what would be live, and takes no room
 
-# Neither wanted in a page nor legal in XML: C0 and C1 (but white space), bidi controls, BOM,
+# Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
@@ -309,23 +305,21 @@ _UNSAFE = re.compile(
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
 )
-# White space to fold in HTML and markdown; a no-break space is no such thing.
-_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
-_TOKEN = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_URL_TOKEN = re.compile(_TOKEN.format("_"))
-# What comes alive when a theme runs a line through markdownify: shortcodes, tags, links and
-# definitions, entities and escapes (which could spell a token), and at the start a block.
+_IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
+_IN_BAND_TEXT = re.compile(_IN_BAND.format("_"))
+# What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
+# tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = re.compile(
     r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
-    + _TOKEN.format("_")
+    + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
-# The same in markdown of our own making, where text is entities and only code has braces.
-_LIVE_MARKDOWN = re.compile(_TOKEN.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
-_ENTITIES = {ord(char): f"&#{ord(char)};" for char in "!\"#$&'()*+-.:<=>@[\\]^_`{|}~"}
-# goldmark resolves numeric references first and names after: `&#38;lowbar;` would end up as `_`.
-_IN_DESTINATION = {ord("&"): "&amp;"} | {ord(char): f"&#{ord(char)};" for char in "()$*_"}
+
+
+def _strip(text: str) -> str:
+    """Drop unsafe characters; quick for text without any."""
+    return text if text.replace("\n", "").isprintable() else _UNSAFE.sub("", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -335,79 +329,79 @@ def one_line(text: str, limit: int) -> str:
     run `.Title | markdownify`) and §1's tokens. The words stay; what could come alive is broken by
     U+200B, since entities would be read as they stand.
     """
-    text = text[:100_000]
-    if not text.isprintable():
-        text = " ".join(_UNSAFE.sub("", text).split())
-    text = unicodedata.normalize("NFC", " ".join(text[: 8 * limit].split()))
+    text = " ".join(_strip(text[:_MAX_HTML]).split())[: 8 * limit]
+    text = unicodedata.normalize("NFC", text)[: limit + 1]
     text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
-    space = head.rfind(" ")
-    return head[: space if space > limit * 0.8 else None].rstrip() + "…"
+    cut = text.rfind(" ", limit * 4 // 5, limit)
+    return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+_BLOCK_NAMES = (
+    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
+    "option p pre section summary table tbody td tfoot th thead tr ul"
+)
+_DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink "
-    "blockquote body br button canvas caption center cite code col colgroup data datalist dd del "
-    "details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame "
-    "frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
-    "li link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object "
-    "ol optgroup option output p param picture plaintext pre progress q rp rt ruby s samp script "
-    "section select small source span strike strong style sub summary sup svg table tbody td "
-    "template textarea tfoot th thead time title tr track tt u ul var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
+    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
+    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
+    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
+    "source span strike strong sub sup time track tt u var video wbr xmp"
 )
-# `Vec<String>`, `Map<K, V>`: written by someone who meant text. HTML would swallow the word.
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_DROPPED = frozenset(_DROPPED_NAMES.split())
+_BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
+# `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
 _NO_TAG = re.compile(
-    rf"<(?=/?(?!(?:{_NAMES.replace(' ', '|')}|{_NAMES.upper().replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*[>,<\[*&])|<(?=\?)"
+    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
+    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
-# Copied by html5ever into every paragraph that follows, when they differ and are not closed:
-# 14 kB become 130 MB. Without attributes they do not differ.
-_COPIED = re.compile(
+# html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
+# 130 MB. Without attributes they do not differ.
+_REPEATED = re.compile(
     r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?", re.IGNORECASE
 )
-_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, only weight
-_DROPPED = {
-    *("script", "style", "noscript", "noembed", "noframes", "template", "svg", "textarea"),
-    *("iframe", "head", "title"),
-}
+_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
 
 
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: set[str]) -> str:
-    """Let through the allowed tags and attributes, well-formed, in time linear in the text."""
+def _bounded(html: str) -> str:
+    """Cut HTML to what is parsed in about a second, whatever it is."""
+    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+
+
+def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes."""
     import nh3
 
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
-    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-    html = _COPIED.sub(r"<\1>", _NO_TAG.sub("&lt;", html))
     return nh3.clean(
-        _UNSAFE.sub("", html),
+        # surrogates, which Rust has none of, are ignored
+        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=dropped,
+        clean_content_tags=set(dropped),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-_BLOCKS = frozenset(
-    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
-    "option p pre section summary table tbody td tfoot th thead tr ul".split()
-)
-_BLOCK_TAG = re.compile(rf"<(?=/?(?:{'|'.join(sorted(_BLOCKS))})\b)", re.IGNORECASE)
+def _words(html: str) -> str:
+    """Give what a reader of this HTML would see, not neutral yet."""
+    if "<" in html:
+        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
+    return html_entities.unescape(html)
 
 
 def plain(html: str) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
-    Plain text with or without entities is HTML as well: `a < b` and `AT&T` stay what they are.
+    Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", html), {}, _DROPPED)
-    return one_line(html_entities.unescape(html), 100_000)
+    return one_line(_words(html), _MAX_HTML)
 
 
 def excerpt(html: str, limit: int = 300) -> str:
@@ -415,134 +409,223 @@ def excerpt(html: str, limit: int = 300) -> str:
 
     The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
     """
-    start = plain(html[: 16 * limit])
-    return one_line(start if len(start) > limit else plain(html), limit)
+    start = one_line(_words(html[: 10 * limit]), limit + 100)
+    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
 
 
 def safe_url(url: str, base: str = "") -> str:
-    """Give the absolute http or https address, percent-encoded; empty for anything else. Idempotent.
+    """Give the absolute http or https address, percent-encoded; empty: it is none. Idempotent.
 
     Closes hazards §2 (js, data and relative links) and §1 in addresses: what is left cannot end a
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
-    Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
+    Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _UNSAFE.sub("", url)).strip()
-    if not url:
-        return ""
+    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
-        if not re.match(r"https?://", url, re.IGNORECASE):
-            url = urljoin(base, url)
+        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
         netloc = urlsplit(url).netloc
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.match(r"(https?)://([^/?#\\]+)(?![\\])(.*)", url, re.IGNORECASE | re.DOTALL)
-    if not match or match[2] != netloc or len(url) > 4000:
+    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
+    host = _ascii_host(netloc) if match and match[2] == netloc else ""
+    if not match or not host:
         return ""
-    host = _ascii_host(netloc)
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
-    rest = _URL_TOKEN.sub(lambda token: f"%{ord(token[0]):02X}", rest)
-    return f"{match[1].lower()}://{host}{rest}" if host else ""
+    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    return url if len(url) <= _MAX_URL else ""
+
+
+def _ascii_rest(rest: str) -> str:
+    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
+
+    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    """
+    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
+    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
+    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
-    """Give host and port in ASCII, as browsers do (nearly UTS 46); empty when it is no host."""
-    labels = unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
-    labels = [
+    """Give host and port in ASCII, nearly as browsers do (UTS 46); empty: it is no host."""
+    host = ".".join(
         label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
-        for label in labels
-    ]
-    host = ".".join(labels)
-    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9_-]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and len(host) < 260 else ""
+        for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
+    )
+    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
+    return host if legal and not _IN_BAND_TEXT.search(host) else ""
+
+
+# White space that HTML folds; a no-break space is none.
+_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
+_PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
+# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
+# finds there too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = re.compile(
+    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+)
+
+
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    return _PUNCTUATION.sub(lambda char: f"&#{ord(char[0])};", text)
 
 
 def markdown_text(text: str) -> str:
-    """Write plain text as markdown prose that shows just that text.
+    """Write plain text as a line of markdown prose that shows just that text.
 
-    Every ASCII punctuation with a meaning is a numeric entity: closes hazards §1 (shortcodes,
-    tokens) and §2 (markdown, math, typographer, emoji, attributes, linkify) for text.
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
     """
-    text = _SPACE.sub(" ", _UNSAFE.sub("", text)).strip().translate(_ENTITIES)
+    text = _escape(_SPACE.sub(" ", _strip(text)).strip())
     return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
+
+
+###############################################################################
+# Blocks
+###############################################################################
+
+_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
 
 
 @dataclass(slots=True)
 class _Box:
-    """A block element that holds others; a string among its kids is a finished block."""
+    """A block element that shapes what it holds; a string among its kids is a finished block."""
 
     tag: str
     start: str = ""  # an ordered list's first number
     kids: list[_Box | str] = field(default_factory=list)
 
 
+def _blocks(kid: _Box | str) -> list[str]:
+    """Give the markdown blocks of an element."""
+    if isinstance(kid, str):
+        return [kid]
+    if kid.tag in ("ul", "ol"):
+        return _list(kid)
+    if kid.tag == "table":
+        return _table(kid)
+    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
+    if kid.tag in _HEADINGS and inner and _is_line(kid):
+        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
+    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+
+
+def _boxes(box: _Box) -> list[_Box]:
+    return [kid for kid in box.kids if isinstance(kid, _Box)]
+
+
+def _is_line(box: _Box) -> bool:
+    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
+    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
+
+
+def _line(box: _Box) -> str:
+    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+
+
+def _indent(block: str, first: str, others: str) -> str:
+    head, *tail = block.split("\n")
+    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
+
+
+def _list(box: _Box) -> list[str]:
+    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+    items: list[str] = []
+    for blocks in filter(None, map(_blocks, box.kids)):
+        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+        item = blocks[0]
+        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
+            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+        items.append(_indent(item, marker, " " * len(marker)))
+    return ["\n".join(items)] if items else []
+
+
+def _table(box: _Box) -> list[str]:
+    """Give a table; or, when it only lays out a page, its blocks one after the other."""
+    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    width = max(map(len, rows), default=0)
+    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
+        return [block for kid in box.kids for block in _blocks(kid)]
+    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    head += " |" * (width - len(rows[0]))
+    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
+
+
+###############################################################################
+# Markdown
+###############################################################################
+
+_MAX_BODY_BYTES = 200_000
+_MAX_DEPTH = 20
+
+
 @dataclass(slots=True)
 class _Run:
-    """An open inline element, with the finished markdown in it so far."""
+    """An open inline element, and the finished markdown in it so far."""
 
-    mark: str  # "*", "**", "~~"; "[": a link; empty: nothing to show
+    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
     url: str = ""
     parts: list[str] = field(default_factory=list)
 
     def add(self, part: str) -> None:
-        """Append, keeping two marks apart that would read as one: `**a****b**`."""
-        last = self.parts[-1][-1:] if self.parts else ""
-        self.parts.append(ZWSP + part if last and last == part[:1] and last in "*~`" else part)
+        """Append; two marks that would read as one are kept apart: `**a****b**`."""
+        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
+        self.parts.append(ZWSP + part if joins else part)
 
-    def close(self) -> str:
-        """Empty the run and give its markdown; white space at its ends stays outside."""
+    def empty(self) -> str:
+        """Take its markdown out; white space at the ends stays outside the mark."""
         whole = "".join(self.parts)
         self.parts.clear()
         text = whole.strip(" \n")
         if not text or not self.mark:
             return whole
+        head, tail = whole.split(text, 1)
         if self.mark == "[":
-            text = f"[{text}]({self.url.translate(_IN_DESTINATION)})"
-        else:  # a mark beside punctuation is none, says CommonMark, unless this stands between
-            before = "" if text[0].isalnum() else ZWSP
-            text = self.mark + before + text + ("" if text[-1].isalnum() else ZWSP) + self.mark
-        head, tail = whole[: -len(whole.lstrip(" \n"))], whole[len(whole.rstrip(" \n")) :]
-        return head + text + tail
+            return f"{head}[{text}]({self.url}){tail}"
+        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
+        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
 
 
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_CODE = frozenset(("code", "kbd", "samp", "tt"))
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_MARKS["a"] = "["
+_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
 _NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_HOLDER = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
-_ALLOWED = {
-    **{tag: set[str]() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{"a": {"href"}, "ol": {"start"}, "video": {"src"}, "audio": {"src"}, "source": {"src"}},
-    **{"img": {"alt", "width", "height", "style", *_SOURCES}, "thead": set(), "td": {"colspan"}},
-    "embed": {"title", "width", "height", "style", *_SOURCES},
+_ALLOWED: dict[str, set[str]] = {
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
+    **{tag: {"src"} for tag in ("video", "audio", "source")},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    "a": {"href"},
+    "ol": {"start"},
 }
 _TINY = re.compile(
-    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$)|display\s*:\s*none)",
+    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)",
     re.IGNORECASE,
 )
 _TRACKER = re.compile(
     r"//(?:[\w-]+\.)*(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|doubleclick\.net/|google-analytics\.com/|googletagmanager\.com/"
-    r"|scorecardresearch\.com/|quantserve\.com/)"
+    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)",
     re.IGNORECASE,
 )
 
 
 class _Walker(HTMLParser):
-    """Walks sanitised, well-formed HTML and builds a tree of boxes with markdown in them."""
+    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
         self.left_bytes = _MAX_BODY_BYTES
         self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # for each open element that could be a box: is it one?
+        self.boxed: list[bool] = []  # of each open block: did it open a box?
         self.runs = [_Run("")]
-        self.code_tags: list[str] = []  # open code and pre, and the text in them
-        self.code: list[str] = []
-        self.block_code = False
+        self.code_tags: list[str] = []
+        self.code = ""  # the text in them; a line break in it makes it a block
         self.media: str | None = None  # the address of an open video or audio
         self.script: dict[int, int] = {}
 
@@ -550,36 +633,33 @@ class _Walker(HTMLParser):
         has = {name: value or "" for name, value in attrs}
         if self.media is not None:
             self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag == "pre" or tag in _CODE:
+        elif tag in _CODE:
             self.code_tags.append(tag)
         elif self.code_tags:
-            self.code.append("\n" if tag == "br" else "")
-        elif tag in _MARKS or tag == "a":
-            self._open_run(_MARKS.get(tag, "["), safe_url(has.get("href", ""), self.base))
+            self.code += "\n" if tag == "br" else ""
+        elif tag in _MARKS:
+            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
         elif tag in _SCRIPTS:
             self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
         elif tag in ("img", "embed"):
             self._picture(tag, has)
         elif tag in ("video", "audio"):
             self.media = has.get("src", "")
-        elif tag == "br":
-            self._break()
         elif tag in _BLOCKS:
             self._open_block(tag, has.get("start", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("video", "audio"):
-            self._link(self.media or "", "")
+            self._link(safe_url(self.media or "", self.base), "")
             self.media = None
         elif self.code_tags:
             self._close_code(tag)
-        elif self.media is not None or tag in ("br", "hr"):
-            return
-        elif tag in _MARKS or tag == "a":
-            self._add(self.runs.pop().close())
+        elif tag in _MARKS and self.media is None:
+            self.runs[-2].add(self.runs[-1].empty())
+            self.runs.pop()
         elif tag in _SCRIPTS:
             self.script = {}
-        elif tag in _BLOCKS:
+        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
             self.flush()
             if self.boxed.pop():
                 self.boxes.pop()
@@ -588,195 +668,125 @@ class _Walker(HTMLParser):
         if self.media is not None:
             return
         if self.code_tags:
-            data = data if "pre" in self.code_tags else _SPACE.sub(" ", data)
-            self.code.append(self._afford(data))
+            self.code += self._afford(data if "pre" in self.code_tags else _SPACE.sub(" ", data))
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        self._add(_SPACE.sub(" ", data).translate(_ENTITIES))
+        text = self._afford(_escape(_SPACE.sub(" ", data)))
+        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+
+    def _afford(self, text: str) -> str:
+        """Cut text to what is left of the body's size. Nothing but text may be cut."""
+        encoded = text.encode()
+        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
+        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
+        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
+
+    def _add(self, markup: str) -> None:
+        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
+        self.runs[-1].add(markup)
+
+    def _add_block(self, block: str) -> None:
+        if block:
+            self.left_bytes -= 6 * len(self.boxes)
+            self.boxes[-1].kids.append(block)
+
+    def flush(self) -> None:
+        """End the paragraph; inline elements still open go on in the next one."""
+        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
+            outer.add(inner.empty())
+        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
+        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
 
     def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when text was left out."""
-        if self.code_tags:
-            self.code_tags = self.code_tags[:1]
-            self._close_code(self.code_tags[0])
+        """Close what is open, with an ellipsis when something was left out."""
+        while self.code_tags:
+            self._close_code(self.code_tags[-1])
         if cut or self.left_bytes <= 0:
             self.runs[-1].add("…")
         self.flush()
         return self.boxes[0]
 
-    def flush(self) -> None:
-        """End the paragraph. Inline elements still open go on in the next one."""
-        for outer, inner in zip(self.runs[-2::-1], self.runs[:0:-1], strict=True):
-            outer.add(inner.close())
-        lines = re.sub(" {2,}", " ", self.runs[0].close()).split("\n")
-        self._block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def _block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= block.count("\n") * 3 * len(self.boxes)  # its indentation
-            self.boxes[-1].kids.append(block)
-
-    def _afford(self, text: str) -> str:
-        """Cut the text to what is left of the body's size."""
-        encoded = text.encode()
-        self.left_bytes, left = self.left_bytes - len(encoded), max(self.left_bytes, 0)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, part: str) -> None:
-        part = self._afford(part)
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", part) if self.left_bytes < 0 else part)
-
     def _open_run(self, mark: str, url: str) -> None:
-        nested = any(run.mark == mark for run in self.runs)
-        self.runs.append(_Run("" if nested or (mark == "[" and not url) else mark, url))
-
-    def _break(self) -> None:
-        if "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self.flush()  # two breaks are how some write paragraphs
-        else:
-            self._add("\n")
+        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
+        self.runs.append(_Run(mark if shows else "", url))
 
     def _open_block(self, tag: str, start: str) -> None:
-        self.flush()
-        if tag == "hr":
-            self._block("___")
+        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
+            self._add("\n")
             return
-        top = self.boxes[-1].tag
-        depth = sum(box.tag in _NESTING for box in self.boxes)
-        boxed = top in _HOLDER.get(tag, ()) or tag in _HEADINGS
-        boxed = boxed or (tag in _NESTING and depth < _MAX_DEPTH)
-        self.boxed.append(boxed)
-        if boxed:
+        self.flush()  # two breaks as well: some write paragraphs so
+        if tag in ("br", "hr"):
+            self._add_block("___" if tag == "hr" else "")
+            return
+        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
+        inside = self.boxes[-1].tag
+        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
+        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
+        if self.boxed[-1]:
             box = _Box(tag, start)
             self.boxes[-1].kids.append(box)
             self.boxes.append(box)
 
     def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:
-            if tag in _BLOCKS and not "".join(self.code[-1:]).endswith("\n"):
-                self.code.append("\n")  # a line of code that is an element of its own
+        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
+            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
             return
-        self.block_code = self.block_code or tag == "pre"
         self.code_tags.pop()
+        self.code += "\n" if tag == "pre" else ""
         if self.code_tags:
             return
-        text = "\n".join("".join(self.code).rstrip().splitlines()).strip("\n")
-        block = self.block_code or "\n" in text
-        self.code, self.block_code = [], False
-        ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-        if block:
+        text, self.code = self.code, ""
+        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
+        if "\n" in text:
             self.flush()
-            fence = ticks if len(ticks) > 2 else "```"
-            self._block(f"{fence}\n{text}\n{fence}" if text else "")
+            text = "\n".join(text.rstrip().splitlines()).strip("\n")
+            fence = ticks.ljust(3, "`")
+            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
         elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(text.translate(_ENTITIES))  # in a cell it would end the cell
+            self._add(_escape(text))  # it would end the cell
         elif text.strip():
-            pad = " " if "`" in (text.strip()[0], text.strip()[-1]) else ""
-            self._add(f"{ticks}{pad}{text.strip()}{pad}{ticks}")
+            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
 
     def _picture(self, tag: str, has: dict[str, str]) -> None:
-        tiny = {has.get("width", "9").strip(" px"), has.get("height", "9").strip(" px")} & {
-            "0",
-            "1",
-        }
-        urls = [safe_url(has[name], self.base) for name in _SOURCES if has.get(name)]
+        """Add an image, or a link to what an iframe shows; trackers go."""
+        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
         url = next(filter(None, urls), "")
-        if tiny or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
+        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
+        if sizes & {"0", "1"} or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
             return
+        alt = _escape(one_line(has.get("alt", ""), 1000))
         if tag == "embed":
             self._link(url, has.get("title", ""))
-            return
-        alt = markdown_text(has.get("alt", ""))
-        emoji = not url or (alt and "/emoji/" in url)
-        self._add(alt if emoji else f"![{alt}]({url.translate(_IN_DESTINATION)})")
+        elif not url or (alt and "/emoji/" in url):
+            self._add(alt)
+        else:
+            self._add(f"![{alt}]({url})")
 
     def _link(self, url: str, label: str) -> None:
-        """Stand in for a player with a plain link to what it plays."""
-        url = safe_url(url, self.base)
         self.flush()
-        label = markdown_text(label or url)
-        self._block(f"[{label}]({url.translate(_IN_DESTINATION)})" if url else "")
-
-
-def _blocks(box: _Box) -> list[str]:
-    """Give the markdown blocks of an element."""
-    if box.tag in ("ul", "ol"):
-        return _list(box)
-    if box.tag == "table":
-        return _table(box)
-    inner = [block for kid in box.kids for block in _kid_blocks(kid)]
-    if box.tag in _HEADINGS and inner and _is_line(box):
-        return [f"{_HEADINGS[box.tag]} " + " ".join(inner).replace("  \n", " ")]
-    if box.tag == "blockquote" and inner:
-        return [_indent("\n\n".join(inner), "> ", "> ")]
-    return inner
-
-
-def _kid_blocks(kid: _Box | str) -> list[str]:
-    return [kid] if isinstance(kid, str) else _blocks(kid)
-
-
-def _is_line(box: _Box) -> bool:
-    """Whether there is nothing but paragraphs in it, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _indent(block: str, first: str, others: str) -> str:
-    lines = (others + line if line else others.rstrip() for line in block.split("\n"))
-    return first + "\n".join(lines)[len(others) :]
-
-
-def _list(box: _Box) -> list[str]:
-    items = [blocks for kid in box.kids if (blocks := _kid_blocks(kid))]
-    number = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
-    lines = []
-    for index, blocks in enumerate(items):
-        marker = "- " if box.tag == "ul" else f"{number + index}. "
-        item = blocks[0]
-        for block in blocks[1:]:  # a list within needs no empty line, which would spread it out
-            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-        lines.append(_indent(item, marker, " " * len(marker)))
-    return ["\n".join(lines)] if lines else []
-
-
-def _table(box: _Box) -> list[str]:
-    """Give a table, or its blocks one after the other where it only lays out a page."""
-    rows = [kid.kids for kid in box.kids if isinstance(kid, _Box) and kid.kids]
-    cells = [cell for row in rows for cell in row if isinstance(cell, _Box)]
-    width = max((len(row) for row in rows), default=0)
-    if len(rows) < 2 or width < 2 or not all(map(_is_line, cells)):
-        return [block for kid in box.kids for block in _kid_blocks(kid)]
-    lines = [
-        [" ".join(_kid_blocks(cell)).replace("  \n", " ") for cell in row]
-        + [""] * (width - len(row))
-        for row in rows
-    ]
-    lines.insert(1, ["---"] * width)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return [*(kid for kid in box.kids if isinstance(kid, str)), table]
+        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
 
 
 def markdown(html: str, base: str) -> str:
     """Write the HTML of an entry as markdown; relative addresses are resolved against `base`.
 
-    nh3 sanitises; the tree it leaves is walked. No HTML is ever written. Closes hazards §1 and §2:
-    text is entities, code stands in fences longer than any in it and without options, links and
-    images are http or https, nesting ends at 20, the whole at 200 kB with an ellipsis; tracking
-    pixels are dropped, players become links, headings leave h1 to the page.
+    nh3 sanitises, the tree it leaves is walked, no HTML is ever written. Closes hazards §1 and §2
+    for bodies: text is entities; code stands in fences longer than any in it, without options;
+    links and images are http(s); nesting ends at 20, all at 200 kB with an ellipsis; tracking
+    pixels go, players become links, headings leave h1 to the page.
     """
-    clean = _clean(
-        re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE), _ALLOWED, _DROPPED - {"iframe"}
-    )
+    framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
+    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
     walker = _Walker(base)
-    start = 0
-    while start < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[start : start + 10_000])
-        start += 10_000
-    if start >= len(clean):
+    end = 0
+    while end < len(clean) and walker.left_bytes > 0:
+        walker.feed(clean[end : end + 10_000])
+        end += 10_000
+    if walker.left_bytes > 0:
         walker.close()
-    blocks = _blocks(walker.finish(cut=len(html) > _MAX_HTML))
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(blocks))
+    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
+    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
 
 
 ###############################################################################
@@ -784,55 +794,34 @@ def markdown(html: str, base: str) -> str:
 ###############################################################################
 
 
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
-# 5 March from May 3.
-_WEEKDAYS = (
-    "mon lun seg maa mo ma",
-    "tue mar ter die din di",
-    "wed mer mie mit qua woe mi wo",
-    "thu jeu jue gio qui don do",
-    "fri ven vie fre sex vri fr vr",
-    "sat sam sab zat sa za",
-    "sun dim dom son zon so zo",
-)
-# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
-# RFC 822 had their signs wrong, so nobody knows what a writer means).
+# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
+# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
-    name: hours
-    for hours, names in {
-        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
-        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
-        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
-        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
-        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    name: offset
+    for offset, names in {
+        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
+        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
+        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
+        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
+        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
+        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
+        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
+        "+13:00": "NZDT",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_TIME = (
-    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
-    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
-    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_CLOCK = (
+    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
 )
-_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
-_DATE_SHAPES = [
-    re.compile(shape + _TIME, re.IGNORECASE)
-    for shape in (
-        # RFC 822 and 5322: Sun, 22 Nov 2026
-        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
-        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-        # Sunday, November 22, 2026
-        _WEEKDAY
-        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
-        # 22.11.2026, 11/22/2026
-        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
-    )
-]
+# Sun, 22 Nov 2026
+_RFC_822 = (
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
+    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+)
+# 2026-11-22, 2026/1/22, 20261122
+_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -844,79 +833,49 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).split())
-    language = language.lower().replace("_", "-")
-    if not any(letter.isdigit() for letter in text):
+    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
+    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
+    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    if not re.search(r"\d", text):
         return None
+    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
     try:
-        moment = _strict_date(text, language) or _guessed_date(text, language)
+        if strict:
+            moment: datetime | None = _moment(strict.groupdict("0"))
+        else:
+            moment = _guessed_date(text, language.lower().replace("_", "-"))
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
     return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _strict_date(text: str, language: str) -> datetime | None:
-    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
-        return datetime.fromtimestamp(int(unix[1]), UTC)
-    for shape in _DATE_SHAPES:
-        if match := shape.match(text):
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
-                return _moment(parts, month, language)
-    return None
-
-
-def _month(name: str) -> int:
-    """Give the number of an English month, short or whole; 0 for any other word."""
-    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
-
-
-def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
-    year, day = int(parts["year"]), int(parts["day"])
-    if len(parts["year"]) == len("26"):
-        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
-    if parts.get("mark") and not _is_day_first(parts, year, language):
-        day, month = month, day
-    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
-    if parts["half"]:
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    micro = int(parts["fraction"][:6].ljust(6, "0"))
-    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+def _moment(parts: dict[str, str]) -> datetime:
+    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
+    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
+    year = number["year"]
+    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
+        year += 2000 if year < 50 else 1900
+    clock = timedelta(
+        hours=number["hour"],
+        minutes=number["minute"],
+        seconds=min(number["second"], 59),  # a leap second
+        microseconds=int(parts["part"][:6].ljust(6, "0")),
+    )
     if clock > timedelta(days=1):
-        raise ValueError(hour)
-    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
-
-
-def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
-    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
-    first, second = int(parts["day"]), int(parts["month"])
-    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
-        return second <= 12  # noqa: PLR2004
-    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
-    fits = [
-        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
-        for day, month in ((first, second), (second, first))
-    ]
-    if fits[0] != fits[1]:
-        return fits[0]
-    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
-
-
-def _offset(zone: str) -> timedelta:
-    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
-    if not match:
-        return timedelta(hours=_ZONES.get(zone.upper(), 0))
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
-    return offset if match[1] == "+" else -offset
+        raise ValueError(clock)
+    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
+    midnight = datetime(year, month, number["day"], tzinfo=UTC)
+    return midnight + clock + (east if parts["sign"] == "-" else -east)
 
 
 @cache
-def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
-        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "DATE_ORDER": order,
+        "PREFER_LOCALE_DATE_ORDER": False,
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -926,17 +885,22 @@ def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
 
 @lru_cache(maxsize=1024)  # a bad one comes again with each entry
 def _guessed_date(text: str, language: str) -> datetime | None:
+    """Read what people write; in 05/03/2019 a weekday, else the language, tells day from month."""
     from dateparser.data.languages_info import language_order
 
-    words = text.split()
-    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
-        hours = _ZONES[words[-1].upper()]
-        words[-1] = (
-            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
-        )
     own = language.partition("-")[0]
-    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
-    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+    languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
+    orders = ["DMY"]
+    if re.search(r"\d/\d", text):
+        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
+        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
+    if len(dates) == 2:
+        any_part = _date_reader(orders[0], languages)
+        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        dates.sort(key=lambda date: date.weekday() != named.weekday())
+    return dates[0] if dates else None
 
 
 ###############################################################################
@@ -944,28 +908,15 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
-    (b"\0<", "utf-16-be"),
-)
+# These need no decoder of their own: they are told apart byte by byte.
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
-_SUPERSETS = {
-    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
-    "shift_jis": "cp932", "euc-kr": "cp949",
-}  # fmt: skip
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_REFERENCES = re.compile(
-    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
-    re.DOTALL,
-)
 _FEED_TYPES = (
-    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
-)  # fmt: skip
+    *("application/rss+xml", "application/atom+xml"),
+    *("application/rdf+xml", "application/feed+json"),
+)
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -974,50 +925,51 @@ def decode(body: bytes, content_type: str) -> str:
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
     and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
     """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
+    unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
         with contextlib.suppress(UnicodeDecodeError):
             return body.decode()
-    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
-    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
-    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
-        declared.append(in_http[1].lower())
-    for name in declared:
+    said = body[:1000].decode("latin-1") + content_type
+    for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            text = body.decode(_SUPERSETS.get(name, name), "replace")
-            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+            encoding = name.lower()
+            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
+            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
-    return body.decode("utf-8", "superfeed.cp1252")
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("superfeed.cp1252", _as_cp1252)
+    return re.sub(
+        "[\udc80-\udcff]+",
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def mend_xml(text: str) -> tuple[bytes, str]:
     """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
         text = text[declaration.end() :]  # what stood before it is a server's noise
     data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
     fault = _xml_fault(data)
-    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = b"<!ENTITY" in data[:5000]
-        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = "<!ENTITY" in text[:5000]
+        text = re.sub(
+            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
+            lambda match: _mend_reference(match, declares=declares),
+            text,
+        )
+        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
         fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):
-        data = _without_half_entry(data)
+    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
+        entry = rb"(?:\w+:)?(?:item|entry)"
+        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
+        data = whole[0] if whole else data
     return data, fault
 
 
 def _xml_fault(data: bytes) -> str:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate("utf-8", " ")
     try:
         parser.Parse(data, True)  # noqa: FBT003
@@ -1026,58 +978,36 @@ def _xml_fault(data: bytes) -> str:
     return ""
 
 
-def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
-    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
-    whole, decimal, hexadecimal, name = match[0], *match.groups()
-    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
+    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
+    whole, name = match[0], match[1] or ""
+    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
-    if name or whole == b"&":
-        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
-        if code is None:
-            return whole if declares and name else b"&amp;" + whole[1:]
+    if name.startswith("#"):
+        meant = html.unescape(whole).replace("\ufffd", "")
     else:
-        code = int(decimal) if decimal else int(hexadecimal, 16)
-    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
-    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
-
-
-def _without_half_entry(data: bytes) -> bytes:
-    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
-    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
-    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
-    if starts and starts[-1] >= max(ends, default=0):
-        return data[: max(ends, default=starts[-1])]
-    return data
-
-
-class _LinkFinder(HTMLParser):
-    """Collects tags with their attributes; html.parser can only be used by inheritance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        meant = html5.get(f"{name};", whole)
+        if meant == whole and name and declares:
+            return whole
+    return html.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
-    finder = _LinkFinder()
-    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
-    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
-    base = safe_url(base, url) if base else url
-    addresses = [
-        (tag.get("title", "").lower(), safe_url(tag["href"], base))
-        for _, tag in finder.tags
-        if "alternate" in tag.get("rel", "").lower().split()
-        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
-        and tag.get("href")
-    ]
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
+    base, feeds = url, []
+    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+        pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
+        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        address = safe_url(has.get("href", ""), base)
+        kind = has.get("type", "").partition(";")[0].strip().lower()
+        if tag[1] in "bB":
+            base = address or base
+        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
+            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
+            feeds.append((is_of_comments, address))
     # The first is the main one, unless it is the comments'.
-    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
-    return next((address for _, address in addresses if address), "")
+    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
 
 
 ###############################################################################
@@ -1085,97 +1015,104 @@ def find_feed(body: bytes, url: str) -> str:
 ###############################################################################
 
 
-@dataclass(slots=True)
-class _RawEntry:
-    """What an entry says, before any of it is trusted."""
-
-    guid: str
-    link: str
-    title: str  # one line, plain
-    published: str
-    updated: str
-    authors: Sequence[str]
-    tags: Sequence[str]
-    summary: str  # HTML
-    content: str  # HTML
-    image: str
-    enclosure: str
-    base: str  # absolute; relative addresses stand below it
+# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
 
 
-def _text(source: Mapping[str, Any], *keys: str) -> str:
+def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+    return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _plain_as_html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n\n", "<p>")
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
-def _first(media: list[tuple[str, str]], *kinds: str) -> str:
-    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
-    for address, kind in media:
-        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if address and mime.partition("/")[0] in kinds:
-            return address
-    return ""
+def _as_html(detail: Any) -> str:
+    words = _text(detail, "value")
+    if detail.get("type") == "text/plain":
+        return html.escape(words, quote=False).replace("\n\n", "<p>")
+    return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _capped(guid: str) -> str:
-    """Shorten a guid to 500 characters, and keep it distinct."""
-    line = one_line(guid, 100_000)
-    if len(line) <= 500:  # noqa: PLR2004
-        return line
-    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+def _authors(source: Any) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
+    if len(names) < 2:
+        author = _text(source, "author") or "".join(names)
+        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+        names = [name or author]
+    return [html.unescape(name) for name in names if name]
 
 
-def _title_of(summary: str, link: str) -> str:
-    """Name an entry that has no title by its first words, else by its address."""
-    if not summary:
-        return one_line(link.partition("://")[2], 80) or "Untitled"
-    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
-    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+def _media(source: Any) -> list[tuple[str, str]]:
+    """List the files of an entry, each with its address and its kind: image, audio, video."""
+    import mimetypes
+
+    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    found = []
+    for file in (*files, *source.get("media_content", ())):
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        found.append((address, kind.partition("/")[0]))
+    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
+    logo = _text(source.get("image") or {}, "href")
+    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
 
 
-def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
-    if content == "link":
-        return ""
-    if content == "summary":
-        return markdown_text(summary)
-    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
-
-
-def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = safe_url(raw.enclosure, raw.base)
-    link = safe_url(raw.link, raw.base) or enclosure
-    summary = excerpt(raw.summary) or excerpt(raw.content)
-    names = filter(None, raw.authors if any(raw.authors) else authors)
-    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
+    """Make an entry of what the feed says of it; None when that is nothing."""
+    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
+    details += source.get("content", ())
+    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    media = _media(source)
+    image = next((address for address, kind in media if kind == "image"), "")
+    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
+    texts = [_as_html(detail) for detail in details[1:]]
+    summary = next(filter(None, map(excerpt, texts)), "")
+    title = _title(source) or one_line(summary or link.partition("://")[2], 80)
+    if not (guid or title or any(texts) or image):
+        return None
+    body = ""
+    if content != "link":
+        long = content == "full"
+        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    guid = one_line(guid, 100_000)
+    if len(guid) > 500:
+        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+    language = _text(feed, "language")
+    tags = [
+        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
+    ]
     return Entry(
-        guid=_capped(raw.guid),
+        guid=guid,
         link=link,
-        title=raw.title or _title_of(summary, link),
-        published=parse_date(raw.published, language),
-        updated=parse_date(raw.updated, language),
-        author=one_line(", ".join(dict.fromkeys(names)), 200),
-        tags=tuple(dict.fromkeys(tags))[:10],
+        title=title or "Untitled",
+        published=parse_date(_text(source, "published", "created"), language),
+        updated=parse_date(_text(source, "updated", "date"), language),
+        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
         excerpt=summary,
-        body=_body(raw, content, summary, link),
-        image=safe_url(raw.image, raw.base),
-        enclosure=enclosure,
+        body=body,
+        image=safe_url(image, base),
+        enclosure=safe_url(enclosure, base),
     )
 
 
-def _says_anything(raw: _RawEntry) -> bool:
-    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
-
-
-def _entries(
-    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
-) -> tuple[Entry, ...]:
-    """Make entries of what a document says; `authors` is who wrote those that do not say."""
-    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+    entries = (_entry(item, feed, url, content) for item in items)
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=tuple(entry for entry in entries if entry),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
 
 
 ###############################################################################
@@ -1183,10 +1120,7 @@ def _entries(
 ###############################################################################
 
 
-_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-_ROOT = re.compile(
-    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
-)
+_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
 
 class _TimeoutSignal(BaseException):
@@ -1215,9 +1149,8 @@ def parse_within(
         raise _TimeoutSignal
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(
-        signal.ITIMER_REAL, timeout_s, 1
-    )  # and each second after: one may be swallowed
+    # And each second after: one may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
@@ -1238,47 +1171,24 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
         raise FeedError("the address answered with an empty document")
     if text[0] in "{[":
         return _json_document(text, url, content)
-    root = _ROOT.search(text)
-    if not root:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    if root[1]:
+    root = re.search(_ROOT, text)
+    if root and root[1]:
         raise FeedError("the address answered with an HTML page, not a feed")
-    return _xml_document(text, url, content)
+    document = _xml_document(text, url, content) if root else None
+    if not document:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return document
 
 
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
-        if name in vars(dictionary):
-            delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
+def _xml_document(text: str, url: str, content: str) -> Document | None:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        return None
+    return _document(parsed["feed"], parsed["entries"], url, content, fault)
 
 
 def _parsed(data: bytes) -> Any:
@@ -1303,82 +1213,38 @@ def _parsed_apart(data: bytes) -> Any:
     return whole
 
 
-def _xml_document(text: str, url: str, content: str) -> Document:
-    data, fault = mend_xml(text)
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
-    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
-    feed = parsed["feed"]
-    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
-    return Document(
-        title=_title(feed),
-        site=safe_url(_text(feed, "link"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
-        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
-    )
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
 
 
-def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
-    links, contents = entry.get("links", ()), entry.get("content", ())
-    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
-    bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(_text(entry, "id")), _text(entry, "link")
-    if link == guid and "://" not in link and not link.startswith("/"):
-        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    media = [
-        (_text(item, "href"), _text(item, "type"))
-        for item in links
-        if item.get("rel") == "enclosure"
-    ]
-    media += [
-        (_text(item, "url"), _text(item, "type", "medium"))
-        for item in entry.get("media_content", ())
-    ]
-    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
-    return _RawEntry(
-        guid=guid,
-        link=_text(entry, "feedburner_origlink") or link,
-        title=_title(entry),
-        published=_text(entry, "published", "created"),
-        updated=_text(entry, "updated", "date"),
-        authors=_authors(entry, clean),
-        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
-        summary=_as_html(entry.get("summary_detail")),
-        content=max(map(_as_html, contents), key=len, default=""),
-        image=next(filter(None, images), ""),
-        enclosure=_first(media, "audio", "video"),
-        base=safe_url(bases[0], url) or url if bases else url,
-    )
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
 
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
 
-
-def _as_html(detail: Any) -> str:
-    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
-    if kind not in _TEXT_TYPES:
-        return ""
-    return _plain_as_html(words) if kind == "text/plain" else words
-
-
-def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
-    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
-    names = [name for name in names if name]
-    if len(names) > 1:
-        return names
-    author = clean(_text(source, "author"))
-    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-    return [name or author]
+    return Driver()
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
@@ -1388,37 +1254,36 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
-    return Document(
-        title=one_line(_text(feed, "title"), 300),
-        site=safe_url(_text(feed, "home_page_url"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
-    )
+    items = [_json_item(item) for item in _dicts(feed, "items")]
+    return _document(_json_item(feed), items, url, content)
 
 
-def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
-    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
-    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
-    tags = item.get("tags")
-    return _RawEntry(
-        guid=_text(item, "id"),
-        link=_text(item, "url", "external_url"),
-        title=one_line(_text(item, "title"), 300),
-        published=_text(item, "date_published"),
-        updated=_text(item, "date_modified"),
-        authors=_json_authors(item),
-        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
-        summary=_plain_as_html(_text(item, "summary")),
-        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
-        image=_text(item, "image", "banner_image") or _first(files, "image"),
-        enclosure=_first(files, "audio", "video"),
-        base=url,
-    )
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
 
-
-def _json_authors(source: dict[str, Any]) -> list[str]:
-    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
-    return [_text(author, "name") for author in authors]
+    What has the wrong type is left out, here or by `_text`.
+    """
+    files, tags = _dicts(item, "attachments"), item.get("tags")
+    author = item.get("author")
+    markup = {"type": "text/html", "value": item.get("content_html")}
+    words = {"type": "text/plain", "value": item.get("content_text")}
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
+        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [markup if markup["value"] else words],
+        "links": [
+            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
+            for file in files
+        ],
+        "image": {"href": _text(item, "image", "banner_image")},
+    }
 
 
 def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -2140,7 +2005,7 @@ def source_data(
         "site": source.site,
         "group": feed.group,
         "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to and feed_id(state.moved_to),
+        "moved_to": state.moved_to,
     }
     since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
     if state.failures and since and since <= iso(now - timedelta(days=7)):
@@ -2155,23 +2020,29 @@ def source_data(
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
 DAY = timedelta(days=1)
+REDIRECTS = (301, 302, 303, 307, 308)
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, "
+    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+)
+GONE = "gone for good (410): remove its line"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What asking for one feed gave: a value, also when it failed."""
 
-    status: str  # ok, unchanged, waiting, failed, gone
+    status: str  # ok, unchanged, waiting, failed, gone; on the way there: moved
     http: int | None = None
     error: str = ""
+    fleeting: bool = False  # a failure that may have passed a second later
     body: Path | None = None  # where an `ok` document was spooled to
     digest: str = ""
     etag: str = ""
     modified: str = ""
     content_type: str = ""
     url: str = ""  # the address that answered
-    moved_to: str = ""  # the address permanent redirects led to
-    found_at: str = ""  # the feed that an HTML page named
+    moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
     seconds: float = 0.0
 
@@ -2182,12 +2053,14 @@ class FeedState:
 
     etag: str = ""
     modified: str = ""
+    answered: str = ""  # hash of the address the validators came from: none other gets them
     digest: str = ""  # SHA-256 of the document, hex
+    line: str = ""  # hash of the line that `gone` and `retry_at` are about
     failures: int = 0  # failed runs in a row
     failing_since: str = ""  # ISO time of the first of them
     retry_at: str = ""  # ISO time before which it is not asked
-    gone: str = ""  # the line that was answered with 410
-    moved_to: str = ""
+    gone: bool = False
+    moved_to: str = ""  # the id of the feed it has become
     entries: int = 0
     newest: str = ""  # ISO time of its newest entry
     title: str = ""
@@ -2201,18 +2074,20 @@ def iso(moment: datetime | None) -> str:
 
 def from_iso(text: str) -> datetime | None:
     """Read back what `iso` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
+    return datetime.fromisoformat(text) if text else None
 
 
-def line_digest(feed: Feed) -> str:
-    """Identify a line of the list, so that a changed one is noticed; secrets only as a hash."""
-    return hashlib.sha256(repr((feed.url, feed.auth)).encode()).hexdigest()[:16]
+def secret_digest(*parts: str) -> str:
+    """Identify what may hold a secret: a line of the list, a private address."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     """Return the answer for a feed that must not be asked in this run, or None."""
-    if state.gone and state.gone == line_digest(feed):
-        return Answer("gone", 410, "gone for good (410): remove its line")
+    if state.line != secret_digest(feed.url, feed.auth):
+        return None
+    if state.gone:
+        return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
     if until and until > now:
         return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
@@ -2221,11 +2096,9 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
 
 def retry_after(value: str, now: datetime) -> datetime | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
-    value = value.strip()
-    if value.isdigit():
-        wait = timedelta(seconds=min(int(value), 30 * DAY.total_seconds()))
-        return now + wait
     try:
+        if value.strip().isdecimal():
+            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -2233,75 +2106,66 @@ def retry_after(value: str, now: datetime) -> datetime | None:
     return min(moment, now + 30 * DAY) if moment > now else None
 
 
-def back_off(failures: int) -> timedelta:
-    """Return how long a feed rests after so many failed runs in a row: at most a day."""
-    if failures <= FREE_FAILURES:
-        return timedelta(0)
-    return min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
-
-
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
-    """Return what to remember of a feed after an answer."""
+    """Return what to remember of a feed after an answer; a failure keeps all that was known."""
+    state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
     if answer.status == "waiting":
-        later = iso(answer.retry_at) or state.retry_at
-        return replace(state, retry_at=later)
+        return replace(state, retry_at=iso(answer.retry_at))
     if answer.status == "gone":
-        return replace(state, gone=line_digest(feed))
+        return state
     if answer.status == "failed":
         failures = state.failures + 1
-        rest = back_off(failures)
+        rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
         # A minute less, so that an hourly run that starts a little early does ask again.
-        until = iso(now + rest - timedelta(minutes=1)) if rest else ""
+        until = iso(now + rest - timedelta(minutes=1)) if failures > FREE_FAILURES else ""
         since = state.failing_since or iso(now)
-        return replace(state, failures=failures, failing_since=since, retry_at=until, gone="")
-    fresh = replace(state, failures=0, failing_since="", retry_at="", gone="")
-    fresh.moved_to = answer.moved_to
-    keep = answer.http == HTTPStatus.NOT_MODIFIED  # which may leave validators out
-    fresh.etag = answer.etag or (state.etag if keep else "")
-    fresh.modified = answer.modified or (state.modified if keep else "")
-    fresh.digest = answer.digest or state.digest
-    return fresh
+        return replace(state, failures=failures, failing_since=since, retry_at=until)
+    state = replace(state, failures=0, failing_since="", retry_at="")
+    state.moved_to = answer.moved_to and feed_id(answer.moved_to)
+    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
+    state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
+    return state
 
 
-def request_headers(feed: Feed, state: FeedState, user_agent: str) -> dict[str, str]:
-    """Return the headers to ask with; validators go back exactly as they came (RFC 9110 §13)."""
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "application/atom+xml, application/rss+xml, application/feed+json, "
-        "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5",
-        "Accept-Encoding": accepted_encodings(),
-    }
-    if state.etag:
-        headers["If-None-Match"] = state.etag
-    if state.modified:
-        headers["If-Modified-Since"] = state.modified
-    if feed.auth:
-        token = base64.b64encode(feed.auth.encode()).decode()
-        headers["Authorization"] = f"Basic {token}"
-    return headers
+def with_validators(state: FeedState, of: FeedState) -> FeedState:
+    """Return a state with the validators of another; those of an empty one mean a full fetch."""
+    return replace(
+        state, etag=of.etag, modified=of.modified, answered=of.answered, digest=of.digest
+    )
 
 
-def accepted_encodings() -> str:
-    """Return the encodings this urllib3 can undo."""
+def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> dict[str, str]:
+    """Return the headers to ask with at one hop of the way to a feed.
+
+    Validators go back exactly as they came (RFC 9110 §13), and only to the address they came
+    from: an older page's Last-Modified would make a 304 of them. The password goes to the host
+    it was listed for, over the same scheme.
+    """
     from urllib3.util.request import ACCEPT_ENCODING
 
-    return ACCEPT_ENCODING
+    headers = {"User-Agent": user_agent, "Accept": ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}
+    if state.answered == secret_digest(url):
+        validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
+        headers |= {name: value for name, value in validators.items() if value}
+    if feed.auth and urlsplit(url)[:2] == urlsplit(feed.url)[:2]:
+        headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
+    return headers
 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
-    target = urljoin(url, location.strip())
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not location or not usable:
+    if not usable:
         raise FeedError("it redirects to something that is no web address")
-    return parts._replace(fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
-def forbidden_address(address: str, came_from_public: bool) -> str:
+def forbidden_address(address: str, *, came_from_public: bool) -> str:
     """Say why an IP address must not be asked, or return "".
 
     Link-local addresses hold cloud machines' secrets (169.254.169.254); a redirect must not lead
@@ -2694,7 +2558,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Web:
-    """The run's HTTP client: one TLS context, kept connections, at most two a host.
+    """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
     Connections are urllib3's own, made to an address that was looked at first, so that what was
     checked is what is talked to (no DNS answer can change in between).
@@ -2705,25 +2569,34 @@ class Web:
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
-        self.deadlines: dict[HTTPConnection, float] = {}
+        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
+        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
-        self.lock = threading.Lock()
-        threading.Thread(target=self.cut_overdue, daemon=True).start()
         self.tls = ssl.create_default_context()
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
+        # Its warnings name addresses, which may be private.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
         if "://" not in feed.url:
             return self.read_file(feed, state)
-        deadline = time.monotonic() + self.config.timeout_s
+        host, started = host_of(feed.url), time.monotonic()
+        if self.hung[host] >= PER_HOST:
+            return Answer("failed", error="its host let our other requests hang")
+        deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
         pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if not worth_a_retry(answer) or time.monotonic() + pause_s + 1 > deadline:
-            return answer
-        time.sleep(pause_s)
-        return self.attempt(feed, state, deadline)
+        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
+            time.sleep(pause_s)
+            answer = self.attempt(feed, state, deadline)
+        took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
+        self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
+        return answer
 
     def read_file(self, feed: Feed, state: FeedState) -> Answer:
         """Answer for a feed that is a file beside the list."""
@@ -2742,115 +2615,109 @@ class Web:
         """Ask once, redirects and an HTML page's own feed included."""
         from urllib3.exceptions import HTTPError
 
-        headers = request_headers(feed, state, self.config.user_agent)
         try:
-            return self.follow(feed.url, headers, state, deadline)
+            return self.follow(feed, state, deadline)
         except FeedError as error:
             return Answer("failed", error=str(error))
-        except ssl.SSLCertVerificationError as error:
-            return Answer("failed", error=f"its certificate does not fit: {error.verify_message}")
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             if time.monotonic() >= deadline:
-                return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all")
-            return Answer("failed", error=explain_http_error(error))
+                return Answer("failed", error=too_slow(self.config.timeout_s))
+            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
+            return Answer("failed", error=explain(error), fleeting=not is_lasting)
 
-    def follow(
-        self, url: str, headers: dict[str, str], state: FeedState, deadline: float
-    ) -> Answer:
-        """Follow redirects to a document. `moved_to` covers the permanent ones at the start."""
-        moved_to, permanent, public, found_at = "", True, False, ""
+    def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
+        """Follow redirects, and an HTML page to the feed it names, to a document."""
+        url, moved_to, permanent, public = feed.url, "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            headers = request_headers(feed, state, url, self.config.user_agent)
             with self.slot(url, deadline):
-                paused = self.paused(url)
-                if paused:
-                    return paused
+                if until := self.paused_until(url):
+                    error = f"its host asked to be left alone until {iso(until)}"
+                    return Answer("waiting", error=error, retry_at=until)
                 with self.open(url, headers, deadline, public=public) as (response, address):
                     public = public or ipaddress.ip_address(address).is_global
-                    location = response.headers.get("Location", "")
-                    if response.status not in (301, 302, 303, 307, 308) or not location:
-                        answer = self.judge(response, url, state)
-                        found_at = found_at or answer.found_at
-                        if not answer.found_at or answer.found_at == url:
-                            return replace(answer, moved_to=moved_to, found_at=found_at)
-                        target = next_hop(url, answer.found_at)
-                        permanent = False
-                    else:
-                        permanent = permanent and response.status in (301, 308)
-                        target = next_hop(url, location)
-                        moved_to = target if permanent else moved_to
-            headers = headers_for_hop(headers, url, target)
-            url = target
+                    answer = self.judge(response, url, state, deadline)
+            if answer.status != "moved":
+                return replace(answer, moved_to=moved_to)
+            url = answer.moved_to
+            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
-        """Turn a response that is no redirect into an Answer; spools the document to disk."""
-        status = response.status
-        basic = Answer(
+    def judge(
+        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
+    ) -> Answer:
+        """Turn a response into an Answer; a document is spooled to disk."""
+        status, headers = response.status, response.headers
+        answer = Answer(
             "failed",
             http=status,
-            etag=response.headers.get("ETag", ""),
-            modified=response.headers.get("Last-Modified", ""),
-            content_type=response.headers.get("Content-Type", ""),
+            error=explain_status(status, headers),
+            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            etag=headers.get("ETag", ""),
+            modified=headers.get("Last-Modified", ""),
+            content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.NOT_MODIFIED:
-            return replace(basic, status="unchanged")
+        if status == HTTPStatus.OK:
+            return self.judge_document(answer, *self.spool_body(response, deadline), state)
+        if status in REDIRECTS and "Location" in headers:
+            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
+        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+            return replace(answer, status="unchanged", error="")
         if status == HTTPStatus.GONE:
-            return replace(basic, status="gone", error="gone for good (410): remove its line")
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            return self.asked_to_wait(basic, response)
-        if status != HTTPStatus.OK:
-            return replace(basic, error=explain_status(status, response.headers))
-        body, digest = self.spool_body(response)
+            return replace(answer, status="gone", error=GONE)
+        until = retry_after(headers.get("Retry-After", ""), self.now)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            until = until or self.now + timedelta(hours=1)
+            self.hosts[host_of(url)] = iso(until)
+        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            error = f"asked to wait ({status}) until {iso(until)}"
+            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
+        return answer
+
+    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+        """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
         if digest == state.digest:
             body.unlink()
-            return replace(basic, status="unchanged", digest=digest)
+            return replace(answer, status="unchanged", error="", digest=digest)
         page = html_page(body)
-        if page:
-            body.unlink()
-            found = find_feed(page, url)
-            error = "" if found else "the address answered with an HTML page, not a feed"
-            return replace(basic, found_at=found, error=error)
-        return replace(basic, status="ok", body=body, digest=digest)
+        if not page:
+            return replace(answer, status="ok", error="", body=body, digest=digest)
+        body.unlink()
+        found = find_feed(page, answer.url)
+        if not found or found == answer.url:
+            raise FeedError("the address answered with an HTML page, not a feed")
+        return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def asked_to_wait(self, basic: Answer, response: BaseHTTPResponse) -> Answer:
-        """Obey Retry-After; a 429 pauses the whole host, an hour when it names no time."""
-        until = retry_after(response.headers.get("Retry-After", ""), self.now)
-        busy = basic.http == HTTPStatus.TOO_MANY_REQUESTS
-        if not until and not busy:
-            return replace(basic, error=explain_status(basic.http or 0, response.headers))
-        until = until or self.now + timedelta(hours=1)
-        if busy:
-            self.hosts[host_of(basic.url)] = iso(until)
-        error = f"asked to wait ({basic.http}) until {iso(until)}"
-        return replace(basic, status="waiting", error=error, retry_at=until)
-
-    def paused(self, url: str) -> Answer | None:
-        """Return the answer for a host that asked to be left alone."""
+    def paused_until(self, url: str) -> datetime | None:
+        """Return until when a host asked to be left alone (it said 429), if it still does."""
         until = from_iso(self.hosts.get(host_of(url), ""))
-        if not until or until <= self.now:
-            return None
-        error = f"its host asked to be left alone until {iso(until)}"
-        return Answer("waiting", error=error, retry_at=until)
+        return until if until and until > self.now else None
 
-    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
+    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
         """Write the decoded document to disk, so that memory does not grow with the list."""
         digest, size = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=self.spool)
-        with os.fdopen(handle, "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > self.config.max_bytes:
-                    raise FeedError(too_large(self.config.max_bytes))
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while chunk := response.read(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > self.config.max_bytes:
+                        raise FeedError(too_large(self.config.max_bytes))
+                    digest.update(chunk)
+                    file.write(chunk)
+            if time.monotonic() >= deadline:  # what was cut off may look like an end
+                raise FeedError(too_slow(self.config.timeout_s))
+        except BaseException:
+            Path(name).unlink()
+            raise
         return Path(name), digest.hexdigest()
 
     @contextmanager
     def slot(self, url: str, deadline: float) -> Iterator[None]:
         """Hold one of a host's two places."""
-        with self.lock:
-            slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
+        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise FeedError("its host was busy with our other requests all the time")
         try:
@@ -2863,81 +2730,69 @@ class Web:
         self, url: str, headers: dict[str, str], deadline: float, *, public: bool
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = urlsplit(url)
-        place = (parts.scheme, parts.netloc)
-        connection: HTTPConnection | None
-        connection = self.take_idle(place) or self.connect(parts, deadline, public=public)
-        self.deadlines[connection] = deadline
+        parts = on_the_wire(url)
+        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        # The socket: of an answer that ends with its connection urllib3 lets go at once.
+        self.watched[threading.get_ident()] = connection.sock, deadline
         try:
             connection.timeout = STALL_TIMEOUT_S
-            connection.request("GET", request_target(parts), headers=headers, preload_content=False)
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            headers = {"Host": parts.netloc, **headers}
+            connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            if response.closed and connection.sock:
-                with self.lock:
-                    self.idle.setdefault(place, []).append(connection)
-                self.deadlines.pop(connection, None)
-                connection = None
+            is_reusable = response.closed and bool(connection.sock)  # was read to its end
         finally:
-            if connection:
-                self.deadlines.pop(connection, None)
+            del self.watched[threading.get_ident()]
+            if is_reusable:
+                self.idle[parts[:2]].append(connection)
+            else:
                 connection.close()
 
-    def take_idle(self, place: tuple[str, str]) -> HTTPConnection | None:
-        """Take a kept connection to the same place, if one is still open."""
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+        """Return a connection to the first of a host's addresses that answers, if it may be asked.
+
+        A kept one, when its server has not closed it since.
+        """
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+        from urllib3.exceptions import HTTPError
         from urllib3.util.connection import is_connection_dropped
 
-        with self.lock:
-            kept = self.idle.get(place) or []
-            while kept:
-                connection = kept.pop()
-                if not is_connection_dropped(connection):
-                    return connection
-        return None
-
-    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
-        """Connect to the first of a host's addresses that answers, if it may be asked."""
-        from urllib3.exceptions import HTTPError
-
-        host = idna_host(parts.hostname or "")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port):
-            refusal = forbidden_address(address, came_from_public=public)
-            if refusal:
+        with suppress(IndexError):
+            kept = self.idle[parts[:2]].pop()
+            refusal = forbidden_address(kept.host, came_from_public=public)
+            if not refusal and not is_connection_dropped(kept):
+                return kept
+            kept.close()
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        failure: Exception = FeedError(f"no address found for the host {host}")
+        for address in resolve(host, port, patience_s(deadline)):
+            if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = self.connection_to(address, port, host if parts.scheme == "https" else "")
-            self.deadlines[connection] = deadline
+            connection = HTTPConnection(address, port)
+            if secure:
+                connection = HTTPSConnection(
+                    address, port, ssl_context=self.tls, server_hostname=host
+                )
+            connection.timeout = patience_s(deadline)
             try:
-                connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
                 connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
             else:
                 return connection
-            finally:
-                self.deadlines.pop(connection, None)
         raise failure
-
-    def connection_to(self, address: str, port: int, tls_name: str) -> HTTPConnection:
-        """Make an unconnected connection to an IP address; TLS is for `tls_name`."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
-
-        if not tls_name:
-            return HTTPConnection(address, port)
-        return HTTPSConnection(
-            address, port, ssl_context=self.tls, server_hostname=tls_name, assert_hostname=tls_name
-        )
 
     def cut_overdue(self) -> None:
         """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
         while not self.closed.wait(0.2):
-            for connection, deadline in list(self.deadlines.items()):
-                if connection.sock and time.monotonic() >= deadline:
+            for sock, deadline in list(self.watched.values()):
+                if time.monotonic() >= deadline:
                     with suppress(OSError):
                         # Of the plain socket: TLS would want to say goodbye first.
-                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the watch and all kept connections."""
@@ -2951,58 +2806,71 @@ def fetch_all(
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
-    Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
-    than that (a name server that hangs cannot be interrupted), the rest are given up.
+    In an order of chance, so that no feed always suffers for another of its host.
     """
-    import urllib3.connection  # noqa: F401 - threads that import it at once meet it half-made
-
-    lanes: dict[str, queue.SimpleQueue[Feed]] = {}
-    turns: queue.SimpleQueue[str] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
-    for feed in feeds:
-        lane = lanes.setdefault(host_of(feed.url), queue.SimpleQueue())
-        if lane.qsize() < PER_HOST:
-            turns.put(host_of(feed.url))
-        lane.put(feed)
+    hosts: dict[str, list[Feed]] = defaultdict(list)
+    for feed in random.sample(feeds, len(feeds)):
+        hosts[host_of(feed.url)].append(feed)
+    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
+            lanes.put(lane)
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
         with suppress(queue.Empty):
-            while True:
-                host = turns.get_nowait()
-                with suppress(queue.Empty):
-                    feed = lanes[host].get_nowait()
-                    started = time.monotonic()
+            while lane := lanes.get_nowait():
+                feed, started = lane.pop(), time.monotonic()
+                try:
                     answer = web.fetch(feed, states[feed_id(feed)])
                     answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
-                    turns.put(host)
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
+                if lane:
+                    lanes.put(lane)
 
-    for _ in range(min(jobs, len(feeds))):
+    for _ in range(min(jobs, lanes.qsize())):
         threading.Thread(target=work, daemon=True).start()
-    missing = {feed_id(feed): feed for feed in feeds}
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
+
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        while missing:
-            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
-            del missing[feed_id(feed)]
-            yield feed, answer
-    for feed in missing.values():
-        yield feed, Answer("failed", error=f"no answer within {web.config.timeout_s:g} s")
+        return answers.get(timeout=timeout_s)
+    return []
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError."""
+def on_the_wire(url: str) -> SplitResult:
+    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
+    parts = urlsplit(url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FeedError(f"no address found for the host {host}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
-def idna_host(host: str) -> str:
-    """Return a host name in ASCII, as DNS and TLS want it."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
+        netloc = parts.netloc.encode("idna").decode()
     except UnicodeError as error:
-        raise FeedError(f"{host} is no host name") from error
+        raise FeedError(f"{parts.hostname} is no host name") from error
+    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
+    return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
 def host_of(url: str) -> str:
@@ -3010,38 +2878,23 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def request_target(parts: SplitResult) -> str:
-    """Return what stands in the request line, percent-encoded."""
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return quote(target, safe="/?#[]@!$&'()*+,;=:%~")
-
-
-def headers_for_hop(headers: dict[str, str], here: str, there: str) -> dict[str, str]:
-    """Leave the password out when a redirect leads to another host or away from TLS."""
-    same = urlsplit(here)[:2] == urlsplit(there)[:2]
-    return headers if same else {k: v for k, v in headers.items() if k != "Authorization"}
-
-
-def worth_a_retry(answer: Answer) -> bool:
-    """Tell connection errors and 5xx, which may pass, from answers that will not change."""
-    if answer.status != "failed" or "certificate" in answer.error:
-        return False
-    return answer.http is None or answer.http >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
         head = file.read(2000).lower()
     is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    return (
-        body.read_bytes() if is_page and not re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head) else b""
-    )
+    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
+    return body.read_bytes() if is_page and not is_feed else b""
 
 
 def too_large(max_bytes: int) -> str:
     """Say that a document is over the cap."""
     return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
+
+
+def too_slow(timeout_s: float) -> str:
+    """Say that a feed took longer than it may."""
+    return f"took over {timeout_s:g} s in all (--timeout)"
 
 
 def explain_status(status: int, headers: Mapping[str, str]) -> str:
@@ -3050,28 +2903,35 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
         return "403: a bot wall; ask the site to let feed readers in"
     if status == HTTPStatus.UNAUTHORIZED:
         return "401: it wants a password: user:password@ before the host"
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "304: not modified since a time that nobody asked about"
     known = {item.value: item.phrase for item in HTTPStatus}
     return f"{status} {known.get(status, '')}".strip()
 
 
-def explain_http_error(error: Exception) -> str:
-    """Say in a few words what broke a request."""
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
     from urllib3 import exceptions
 
-    cause = error.__cause__ or error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not fit: {error.verify_message}"
+    if isinstance(error, exceptions.NewConnectionError):
+        return f"connection failed: {getattr(error.__cause__, 'strerror', None)}"
     if isinstance(error, exceptions.ConnectTimeoutError):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return f"nothing came for {STALL_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.DecodeError):
         return "its compressed answer cannot be unpacked"
-    if isinstance(error, exceptions.IncompleteRead | exceptions.ProtocolError | IncompleteRead):
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, exceptions.ProtocolError | IncompleteRead):
         return "the answer was cut short"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ssl.SSLError | exceptions.SSLError):
-        return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
-    return f"connection failed: {getattr(cause, 'strerror', None) or cause}"
+    if isinstance(error, HTTPException):
+        return "the answer is not HTTP"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
+    return f"connection failed: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
 ###############################################################################
@@ -3245,7 +3105,7 @@ class Checkout:
 
     def ignores(self, path: str) -> bool:
         """Tell whether a .gitignore covers a path."""
-        return not self.try_git("check-ignore", "-q", "--", path)[0]
+        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
 
     def dirty(self) -> set[str]:
         """Return the tracked files that differ from what is staged."""
@@ -4210,7 +4070,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds", type=SECTION),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
+                            type=SECTION),
         "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
                             "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
@@ -4667,7 +4528,7 @@ def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
     known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
     if keep:
         return known
-    return {key: replace(old, etag="", modified="", digest="") for key, old in known.items()}
+    return {key: with_validators(old, FeedState()) for key, old in known.items()}
 
 
 def read_all(
@@ -4878,7 +4739,8 @@ def feed_report(
 ) -> dict[str, Any]:
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
-    key, moved_to = feed_id(feed), answer.moved_to or answer.found_at
+    key = feed_id(feed)
+    moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
     return {
@@ -5278,11 +5140,7 @@ def collect(run: Run) -> None:
     write_sources(run, library, sources, after)
     # Pauses and failures are saved at once; validators wait until their posts are safe.
     run.fresh = after
-    run.state.feeds = {
-        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
-        for key, old in states.items()
-        for state in (after[key],)
-    }
+    run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
     run.save_state()
     rows: list[dict[str, Any]] = []
     run.report.feeds = rows
