@@ -77,7 +77,7 @@ import unicodedata
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
@@ -1659,7 +1659,7 @@ def slugify(text: str, limit: int = 60) -> str:
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
@@ -3276,7 +3276,7 @@ class Checkout:
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
@@ -3968,30 +3968,38 @@ class PurgeUrl:
             raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
 ###############################################################################
 # Command line
 ###############################################################################
 
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` on."""
+def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on; a float must be above it."""
 
-    def read(text: str) -> int:
-        if not text.strip().isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return int(text)
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            value = kind(text)
+            if least < value < float("inf") or (value == least and kind is int):
+                return value
+        what = "a whole number from" if kind is int else "a number above"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {least:g}")
 
     return read
-
-
-def positive(text: str) -> float:
-    """Read a number above zero."""
-    with suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def matching(pattern: str, meant: str) -> Callable[[str], str]:
@@ -4007,18 +4015,14 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if re.match(r"https?://[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
-CANNED_ACLS = (
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
-    "bucket-owner-read", "bucket-owner-full-control",
-)  # fmt: skip
+SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
@@ -4058,24 +4062,20 @@ STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
         "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
-        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
-        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+        "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
-        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option(
-            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
-        ),
-        "--content": option(
-            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
-            choices=("summary", "full", "link"),
-        ),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
+                            type=SECTION),
+        "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
+                            "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
-                         type=whole(0), dest="keep_days"),
+                         type=number(0), dest="keep_days"),
     },
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
@@ -4096,7 +4096,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
-                               type=whole(0)),
+                               type=number(0)),
     },
     "purge": {
         "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
@@ -4131,36 +4131,30 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings: dict[str, list[str]] = {}
-    for number, line in enumerate(read_conf(path).splitlines(), 1):
+    settings = []
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             pairs = configargparse.DefaultConfigFileParser().parse([line])
         except configargparse.ConfigFileParserException as error:
             raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, value in pairs.items():
+        for key, given in pairs.items():
             name = key.lstrip("-").replace("_", "-")
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-            for each in values:
-                check_setting(action, each, where)
-            settings[name] = [conf_path(path.parent, name, each) for each in values]
-    lines = (
-        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
-        for name, values in settings.items()
-    )
-    return "\n".join(lines)
-
-
-def read_conf(path: Path) -> str:
-    """Read a conf file. Raises ConfigError."""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            for value in values:
+                check_setting(action, value, where)
+            as_list = f"[{', '.join(values)}]"
+            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
+            settings.append(f"{name} = {value}")
+    return "\n".join(settings)
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4188,10 +4182,10 @@ def conf_path(folder: Path, name: str, value: str) -> str:
 
 def parse_config(argv: Sequence[str]) -> Config:
     """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
-    parser = make_parser()
+    parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
-    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
-    conf = named.config or env.get("SUPERFEED_CONFIG")
+    conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
@@ -4217,14 +4211,6 @@ def absolute(path: str | Path) -> str:
     return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
 
 
-def only_config(argv: Sequence[str]) -> list[str]:
-    """Return only --config and its value of a command line."""
-    for number, text in enumerate(argv):
-        if text == "--config" or text.startswith("--config="):
-            return list(argv[number : number + 2 - ("=" in text)])
-    return []
-
-
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
     for flag, address, form in (
@@ -4232,8 +4218,7 @@ def check_config(config: Config) -> None:
         ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
         if "://" in address and not re.fullmatch(form, address):
-            key = "/KEY" if flag == "--state" else "[/PREFIX]"
-            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
@@ -4267,10 +4252,6 @@ class Report:
     look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
-    def add_feed(self, row: dict[str, Any]) -> None:
-        """Add a feed's row."""
-        self.feeds = [*(self.feeds or ()), row]
-
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Note how long a stage takes."""
@@ -4294,45 +4275,41 @@ class Report:
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
-        error = self.error and {"message": str(self.error), "hint": self.error.hint}
         parts = {
             "version": 1,
             "superfeed": __version__,
             "started": iso(self.started),
             "seconds": self.seconds,
             "exit": self.exit_code,
-            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+            "error": ": ".join(filter(None, (str(self.error), self.error.hint)))
+            if self.error
+            else None,
         }
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
     def summary(self) -> str:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
-        facts = [*self.feed_facts(), *self.publishing_facts()]
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
-
-    def feed_facts(self) -> Iterator[str]:
-        """Yield what became of feeds and posts, in words."""
+        facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
-            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
-            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
-        if self.posts:
+            shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
+            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+        if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
-            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
-            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
-
-    def publishing_facts(self) -> Iterator[str]:
-        """Yield what became of the site, in words."""
+            changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
+            total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
+            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
         if self.commit and self.commit["sha"]:
-            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
         if self.build:
-            yield f"{count(self.build['pages'], 'page')} built"
+            facts.append(f"{count(self.build['pages'], 'page')} built")
         if self.deploy:
-            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
         if self.purge and self.purge["paths"]:
-            yield f"{count(self.purge['paths'], 'path')} purged"
+            facts.append(f"{count(self.purge['paths'], 'path')} purged")
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
@@ -4345,10 +4322,8 @@ class Report:
             + (f" and {len(names) - 5} more" * (len(names) > 5))
             for cause, names in causes.items()
         ]
-        for feed in self.feeds or ():
-            if feed["moved_to"]:
-                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
-        return lines
+        moved = [feed for feed in self.feeds or () if feed["moved_to"]]
+        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
 
 
 def count(number: int, noun: str) -> str:
@@ -4359,6 +4334,23 @@ def count(number: int, noun: str) -> str:
 ###############################################################################
 # The run
 ###############################################################################
+
+
+@contextmanager
+def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
+    if not shown or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda name: bars.update(
+            task, advance=1, description=f"{what} {escape(masked(name)):.40}"
+        )
 
 
 @dataclass
@@ -4374,7 +4366,7 @@ class Run:
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Progress
+    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -4509,16 +4501,8 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def post_row(post: Post) -> list[Any]:
     """Return a post as a row of the index."""
-    updated = iso(post.updated)
-    return [
-        post.feed,
-        list(post.keys),
-        post.guid,
-        post.title,
-        iso(post.date),
-        updated,
-        post.undated,
-    ]
+    dates = iso(post.date), iso(post.updated)
+    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
 
 
 def post_of_row(path: str, row: Sequence[Any]) -> Post:
@@ -4555,15 +4539,15 @@ def read_all(
     asked = [feed for key, feed in feeds.items() if not held[key]]
     answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    with closing(web), closing(Reader(run.config.content)) as reader:
+    bar = run.progress("fetching", len(asked))
+    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
-        for feed, answer in run.progress(
-            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
-        ):
+        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(answer)
+            tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -4626,6 +4610,11 @@ def live_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+###############################################################################
+# Changing posts
+###############################################################################
+
+
 def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
@@ -4645,9 +4634,7 @@ def plan_edits(
             yield edit
         for each in assigned:
             yield from known_edit(library, key, sources[key], each, run.now)
-    old = read_sources(run.checkout.folder)
-    yield from orphan_edits(library, old, sources)
-    yield from readdressed_edits(library, old, sources)
+    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
         yield removal(library, post)
 
@@ -4692,31 +4679,21 @@ def later(updated: datetime | None, date: datetime, now: datetime) -> datetime |
     return updated if updated and date < updated <= now else None
 
 
-def orphan_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+def moved_edits(
+    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    """Yield what becomes of posts whose feed went from the list, moved, or became private."""
     for post in library.orphans():
-        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        heir = old.get(post.feed, {}).get("moved_to", "")
         if heir in sources:
-            keys = adopted_keys(post, heir)
-            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+            guid = Entry(post.guid, "", post.title, None, None)
+            new = entry_keys(heir, guid) if post.guid else ()
+            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
+            yield resourced(library, adopted, sources[heir])
         else:
             yield removal(library, post)
-
-
-def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
-    """Return a post's keys with its guid's under another feed."""
-    guid = Entry(post.guid, "", post.title, None, None)
-    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
-
-
-def readdressed_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
-) -> Iterator[Edit]:
-    """Yield the posts that still name a feed's former address: it moved, or became private."""
     for key, source in sources.items():
-        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+        if old.get(key, {}).get("feed", source.feed) != source.feed:
             for path in sorted(library.own.get(key, ())):
                 yield resourced(library, library.known.posts[path], source)
 
@@ -4857,12 +4834,9 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
             write_whole(path, text)
 
 
-def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
-    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
-    run.fresh = dict(after)
-    run.state.feeds = {key: with_validators(state, states[key]) for key, state in after.items()}
-    run.save_state()
-
+###############################################################################
+# Checking
+###############################################################################
 
 YEAR = timedelta(days=365)
 
@@ -4899,11 +4873,12 @@ def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
     states = {key: FeedState() for key in feeds}
-    found = []
+    found, rows = [], list[dict[str, Any]]()
+    run.report.feeds = rows
     for key, reading in read_all(run, feeds, states).items():
         state = state_after(reading, states[key], run.now)
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
-        run.report.add_feed(row)
+        rows.append(row)
         rank, advice = advise(row, run.now)
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
@@ -4935,63 +4910,10 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 ###############################################################################
-# Stages
+# Commits and builds
 ###############################################################################
 
-PLACEHOLDER = "https://example.org"
 MAX_SET_ASIDE = 50
-
-
-def need_checkout(run: Run) -> None:
-    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
-    checkout = run.checkout
-    if not checkout.is_checkout():
-        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
-    if run.was_killed:
-        checkout.clear_remains()
-        run.was_killed = False
-    checkout.settle()
-
-
-def refuse_full_folder(folder: Path) -> None:
-    """Raise ConfigError when a folder that is no checkout holds something."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
-    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
-    if all(path.exists() for path in paths):
-        return paths[0].samefile(paths[1])
-    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
-
-
-def start_site(checkout: Checkout, section: str) -> None:
-    """Fill a checkout without any commit with the starter site, its feeds in this section."""
-    starter = HERE / "examples" / "site"
-    if not starter.is_dir():
-        raise ConfigError(
-            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
-            "name your site with --repo URL, or keep examples/site beside the script",
-        )
-    layouts = checkout.folder / "layouts"
-    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
-    if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
-        (layouts / "feeds").rename(layouts / section)
-        settings = checkout.folder / "hugo.toml"
-        text = settings.read_text("utf-8").replace(
-            'feedsSection = "feeds"', f'feedsSection = "{section}"'
-        )
-        settings.write_text(text, "utf-8")
-    checkout.choose_identity()
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
@@ -5119,6 +5041,65 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+###############################################################################
+# Stages
+###############################################################################
+
+PLACEHOLDER = "https://example.org"
+
+
+def need_checkout(run: Run) -> None:
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
+
+
 def pull(run: Run) -> None:
     """Bring the checkout up to date, or make it."""
     checkout, repo = run.checkout, run.config.repo
@@ -5157,9 +5138,14 @@ def collect(run: Run) -> None:
     kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
-    remember(run, states, after)
+    # Pauses and failures are saved at once; validators wait until their posts are safe.
+    run.fresh = after
+    run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
+    run.save_state()
+    rows: list[dict[str, Any]] = []
+    run.report.feeds = rows
     for key, reading in readings.items():
-        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        rows.append(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
@@ -5239,17 +5225,9 @@ def deploy(run: Run) -> None:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
-    result = apply_plan(target, plan)
+    with run.progress("uploading", sum(map(len, plan.groups))) as tell:
+        result = apply_plan(target, plan, lambda upload: tell(upload.key))
     run.report.deploy = asdict(result)
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
 
 
 def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
@@ -5318,24 +5296,6 @@ def set_up_logging(config: Config) -> None:
         effect.setLevel(logging.INFO)
 
 
-class Progress:
-    """Shows how far long work is, on a terminal only."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self.shown = shown
-
-    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the items, with a bar that moves as they pass."""
-        if not self.shown or not total:
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(items, what, total, console=console, transient=True)
-
-
 class DryStore:
     """A state that is read and never written."""
 
@@ -5347,6 +5307,11 @@ class DryStore:
 
     def set_aside(self) -> None:
         """Leave it where it is."""
+
+
+def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
+    """Return the progress bar of a run: shown on a terminal, never in cron."""
+    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
 
 
 @contextmanager
@@ -5368,10 +5333,11 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        store = open_store(config, checkout)
+        kept = open_store(config, checkout)
+        store = DryStore(kept) if config.dry_run else kept
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5386,7 +5352,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
             Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
-            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+            progress=progress_for(config), feeds=feeds,
         )  # fmt: skip
 
 
