@@ -787,7 +787,8 @@ _ZONES = {
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _CLOCK = (
     r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
-    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
+    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
+    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
 )
 # Sun, 22 Nov 2026
 _RFC_822 = (
@@ -807,9 +808,9 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
-    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
-    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    text = " ".join(html.unescape(raw[:100]).split())
+    start, space, last_word = text.rpartition(" ")
+    text = start + _ZONES.get(last_word.upper(), space + last_word)
     if not re.search(r"\d", text):
         return None
     strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
@@ -824,22 +825,21 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
 
 
 def _moment(parts: dict[str, str]) -> datetime:
-    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
-    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
-    year = number["year"]
+    month, year = parts["month"].lower(), int(parts["year"])
     if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
         year += 2000 if year < 50 else 1900
     clock = timedelta(
-        hours=number["hour"],
-        minutes=number["minute"],
-        seconds=min(number["second"], 59),  # a leap second
+        hours=int(parts["hour"]),
+        minutes=int(parts["minute"]),
+        seconds=min(int(parts["second"]), 59),  # a leap second
         microseconds=int(parts["part"][:6].ljust(6, "0")),
     )
     if clock > timedelta(days=1):
         raise ValueError(clock)
-    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
-    midnight = datetime(year, month, number["day"], tzinfo=UTC)
-    return midnight + clock + (east if parts["sign"] == "-" else -east)
+    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
+    return midnight + clock + (-east if parts["sign"] == "+" else east)
 
 
 @cache
