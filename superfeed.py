@@ -1273,18 +1273,12 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
-TRACKING_PREFIXES = ("utm_", "mtm_")
-# fmt: off
-TRACKING = frozenset((
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
-    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
-    "oly_enc_id", "at_medium", "at_campaign", "xtor",
-))
-# fmt: on
+TRACKING = frozenset(
+    "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid twclid igshid mc_cid mc_eid mkt_tok "
+    "_hsenc _hsmi vero_id oly_anon_id oly_enc_id at_medium at_campaign xtor".split()
+)
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
-Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
-HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
@@ -1310,9 +1304,12 @@ def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = 
 
 
 def _without_tracking(query: str) -> str:
-    names = ((part, part.partition("=")[0].lower()) for part in query.split("&") if part)
-    kept = (p for p, n in names if n not in TRACKING and not n.startswith(TRACKING_PREFIXES))
-    return "&".join(kept)
+    named = [(part.partition("=")[0].lower(), part) for part in query.split("&") if part]
+    return "&".join(
+        part
+        for name, part in named
+        if name not in TRACKING and not name.startswith(("utm_", "mtm_"))
+    )
 
 
 def _sha256_hex(*parts: str) -> str:
@@ -1322,7 +1319,7 @@ def _sha256_hex(*parts: str) -> str:
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
-    if hidden := HIDDEN_ADDRESS.fullmatch(url):
+    if hidden := re.fullmatch(r"(?:https://[^/]*/)?#([0-9a-f]{12})", url):
         return hidden[1]
     return _sha256_hex(canonical_link(url, allow_home=True) or url)[:12]
 
@@ -1452,19 +1449,15 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
     claims = _Claims(feed, list(folded.values()), known)
     for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
         claims.claim(step)
-    return [
-        _assigned(feed, entry, keys, claims.posts.get(index), known.listed)
-        for index, (entry, keys) in enumerate(claims.entries)
-    ]
-
-
-def _assigned(
-    feed: str, entry: Entry, keys: tuple[str, ...], post: Post | None, listed: Collection[str]
-) -> Assigned:
-    if post is None:
-        return Assigned(entry, keys, None, feed)
-    both = tuple(dict.fromkeys(post.keys + keys))[: max(MAX_KEYS, len(post.keys))]
-    return Assigned(entry, both, post, post.feed if post.feed in listed else feed)
+    assigned = []
+    for index, (entry, keys) in enumerate(claims.entries):
+        post, owner = claims.posts.get(index), feed
+        if post:
+            most = max(MAX_KEYS, len(post.keys))
+            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
+            owner = post.feed if post.feed in known.listed else feed
+        assigned.append(Assigned(entry, keys, post, owner))
+    return assigned
 
 
 class _Claims:
@@ -1477,12 +1470,12 @@ class _Claims:
         self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
     ) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}
+        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
-            look = (entry.title, _stated(entry))
-            self.shared.update([keys, look, *keys[: len(set(keys))], *((k, look) for k in keys)])
+            look = _look(entry)
+            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
 
     def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
@@ -1493,37 +1486,35 @@ class _Claims:
                 rivals.setdefault(post.path, []).append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
-            likeness = [
-                (_same(self.entries[i][0], post), _akin(self.entries[i][0], post)) for i in indexes
-            ]
-            self.posts[indexes[likeness.index(max(likeness))]] = post
+            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
+            self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
             return posts[0]
         twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same_post(entry, keys[0], posts) or twin
+        return self._same(entry, keys[0], posts) or twin
 
     def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         posts = self._free(keys[0])
         if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
             return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        return self._same(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
         alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _akin(entry, own[0]):
+        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
             return own[0]
         copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same_post(entry, keys[1], posts) or copy
+        return self._same(entry, keys[1], posts) or copy
 
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
@@ -1531,44 +1522,45 @@ class _Claims:
         "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
-            dated = _stated(entry) and not posts[0].undated
-            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
-                return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
+            post = posts[0]
+            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
+            if no_other_date or keys[-1] in post.keys:
+                return post
+        return self._same(entry, keys[0], posts)
 
     def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
         """Without a guid, an entry whose link changed is known by its title and date."""
-        look = (entry.title, _stated(entry))
+        look = _look(entry)
         if entry.guid or not all(look) or self.shared[look] > 1:
             return None
-        posts = [p for p in self.known.find(f"{self.feed} {entry.title}") if _same(entry, p)]
+        known = self.known.find(f"{self.feed} {entry.title}")
+        posts = [post for post in known if _likeness(entry, post) == 2]
         return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
 
     def _free(self, handle: str) -> list[Post]:
         return [post for post in self.known.find(handle) if post.path not in self.taken]
 
-    def _same_post(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        if self.shared[key, (entry.title, _stated(entry))] > 1:
+    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
+        """Choose the post with the entry's title and date, where no other entry has them too."""
+        if self.shared[key, _look(entry)] > 1:
             return None
-        same = [post for post in posts if _same(entry, post)]
+        same = [post for post in posts if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
-def _same_date(entry: Entry, post: Post) -> bool:
-    return not post.undated and _stated(entry) in (post.date, post.updated or post.date)
+def _look(entry: Entry) -> tuple[str, datetime | None]:
+    return entry.title, _stated(entry)
 
 
-def _akin(entry: Entry, post: Post) -> bool:
-    """Title or date agrees."""
-    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
-
-
-def _same(entry: Entry, post: Post) -> bool:
-    """Title and date agree; a date that was made up stands for none and for a later one."""
-    stated = _stated(entry)
-    made_up = post.undated and bool(entry.title) and (stated is None or stated > post.date)
-    return entry.title == post.title and (made_up or _same_date(entry, post))
+def _likeness(entry: Entry, post: Post) -> int:
+    """Count what agrees, title and date; one made up stands for no date and for a later one."""
+    title, stated = _look(entry)
+    same_date = bool(stated) and not post.undated and stated in (post.date, post.updated)
+    made_up = bool(title) and post.undated and (stated is None or stated > post.date)
+    if title == post.title and (same_date or made_up):
+        return 2
+    return 1 if same_date or (title and title == post.title) else 0
 
 
 def additions(
@@ -1578,12 +1570,14 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in own}
-    posts |= {each.post.path: each.post for each in assigned if each.post}
+    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
     new = [each for each in assigned if not each.post]
     ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    newest = _newest([*ranks, *((post.date, 1, path) for path, post in posts.items())])
-    return [e for e, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest]
+    known = [(post.date, 1, path) for path, post in posts.items()]
+    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
+    return [
+        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
+    ]
 
 
 def removals(
@@ -1595,30 +1589,19 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds: dict[str, set[str]] = {
-        feed: set(dates) & known.posts.keys() for feed, dates in read.items()
-    }
+    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
     for path, post in known.posts.items():
         feeds.setdefault(post.feed, set()).add(path)
-    stay = {
-        rank[-1]
-        for paths in feeds.values()
-        for rank in _newest([(known.posts[path].date, 1, path) for path in paths])
-    }
+    stay, listed = set[str](), set[str]()
+    for paths in feeds.values():
+        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
     for dates in read.values():
-        stay |= {path for path, date in dates.items() if date >= cutoff}
-    listed = {path for dates in read.values() for path in dates}
+        stay.update(path for path, date in dates.items() if date >= cutoff)
+        listed.update(dates)
+    old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post
-        for path, post in known.posts.items()
-        if post.date < cutoff
-        and path not in stay
-        and (not post.undated or (post.feed in read and path not in listed))
+        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
     ]
-
-
-def _newest(ranks: list[Rank]) -> set[Rank]:
-    return set(heapq.nlargest(KEEP_NEWEST, ranks))
 
 
 ###############################################################################
