@@ -1021,19 +1021,22 @@ def _authors(source: Any) -> list[str]:
     return [html.unescape(name) for name in names if name]
 
 
-def _media(source: Any) -> list[tuple[str, str]]:
-    """List the files of an entry, each with its address and its kind: image, audio, video."""
+def _media(source: Any) -> tuple[str, str]:
+    """Find the first picture and the first sound or film of an entry."""
     import mimetypes
 
+    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
+    enclosure = ""
     files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
-    found = []
     for file in (*files, *source.get("media_content", ())):
         address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
         kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        found.append((address, kind.partition("/")[0]))
-    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
-    logo = _text(source.get("image") or {}, "href")
-    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
+        if kind.startswith("image"):
+            pictures.append(address)
+        elif kind.startswith(("audio", "video")):
+            enclosure = enclosure or address
+    pictures.append(_text(source.get("image") or {}, "href"))
+    return next(filter(None, pictures), ""), enclosure
 
 
 def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
@@ -1041,9 +1044,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
     details += source.get("content", ())
     base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
-    media = _media(source)
-    image = next((address for address, kind in media if kind == "image"), "")
-    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    image, enclosure = _media(source)
     guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
     if link == guid and "://" not in link and not link.startswith("/"):
         link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
@@ -1053,17 +1054,14 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     title = _title(source) or one_line(summary or link.partition("://")[2], 80)
     if not (guid or title or any(texts) or image):
         return None
-    body = ""
-    if content != "link":
-        long = content == "full"
-        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    body = markdown_text(summary) if content == "summary" else ""
+    if content == "full":
+        body = markdown(max(texts, key=len), link or base)
     guid = one_line(guid, 100_000)
     if len(guid) > 500:
         guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
     language = _text(feed, "language")
-    tags = [
-        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
-    ]
+    labels = [html.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
         guid=guid,
         link=link,
@@ -1071,7 +1069,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
         published=parse_date(_text(source, "published", "created"), language),
         updated=parse_date(_text(source, "updated", "date"), language),
         author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
-        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
+        tags=tuple(dict.fromkeys(one_line(label, 40) for label in labels if label))[:10],
         excerpt=summary,
         body=body,
         image=safe_url(image, base),
@@ -1273,9 +1271,9 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
-TRACKING = frozenset(
-    "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid twclid igshid mc_cid mc_eid mkt_tok "
-    "_hsenc _hsmi vero_id oly_anon_id oly_enc_id at_medium at_campaign xtor".split()
+_TRACKING = (
+    r"(?i)(utm_.*|mtm_.*|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|igshid|mc_cid"
+    r"|mc_eid|mkt_tok|_hsenc|_hsmi|vero_id|oly_anon_id|oly_enc_id|at_medium|at_campaign|xtor)(=.*)?"
 )
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
@@ -1304,12 +1302,8 @@ def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = 
 
 
 def _without_tracking(query: str) -> str:
-    named = [(part.partition("=")[0].lower(), part) for part in query.split("&") if part]
-    return "&".join(
-        part
-        for name, part in named
-        if name not in TRACKING and not name.startswith(("utm_", "mtm_"))
-    )
+    parts = query.split("&")
+    return "&".join(part for part in parts if part and not re.fullmatch(_TRACKING, part))
 
 
 def _sha256_hex(*parts: str) -> str:
@@ -1334,10 +1328,9 @@ def published_address(feed: Feed) -> str:
 
 def _guid_name(feed: str, guid: str) -> str:
     guid = guid.strip()
-    lower = guid.lower()
-    if lower.startswith(("http://", "https://")):
+    if re.match(r"(?i)https?://", guid):
         return canonical_link(guid, keep_fragment=True)
-    if lower.startswith(("tag:", "urn:")):
+    if re.match(r"(?i)(tag|urn):", guid):
         return guid
     return guid and f"{feed}\n{guid}"
 
