@@ -72,7 +72,7 @@ import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -1029,7 +1029,7 @@ def _media(source: Any) -> tuple[str, str]:
     enclosure = ""
     files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
     for file in (*files, *source.get("media_content", ())):
-        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
         kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
         if kind.startswith("image"):
             pictures.append(address)
@@ -1226,7 +1226,7 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    items = [_json_item(item) for item in _dicts(feed, "items")]
+    items = [_json_item(item) for item in _dicts(feed["items"])]
     return _document(_json_item(feed), items, url, content)
 
 
@@ -1235,10 +1235,10 @@ def _json_item(item: dict[str, Any]) -> dict[str, Any]:
 
     What has the wrong type is left out, here or by `_text`.
     """
-    files, tags = _dicts(item, "attachments"), item.get("tags")
-    author = item.get("author")
     markup = {"type": "text/html", "value": item.get("content_html")}
     words = {"type": "text/plain", "value": item.get("content_text")}
+    tags = item.get("tags")
+    tags = tags if isinstance(tags, list) else []
     return {
         "id": item.get("id"),
         "link": _text(item, "url", "external_url", "home_page_url"),
@@ -1246,20 +1246,16 @@ def _json_item(item: dict[str, Any]) -> dict[str, Any]:
         "title_detail": {"type": "text/plain", "value": item.get("title")},
         "published": item.get("date_published"),
         "updated": item.get("date_modified"),
-        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
-        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "authors": _dicts(item.get("authors")) or _dicts([item.get("author")]),
+        "tags": [{"term": tag} for tag in tags if isinstance(tag, str)],
         "summary_detail": {"type": "text/plain", "value": item.get("summary")},
         "content": [markup if markup["value"] else words],
-        "links": [
-            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
-            for file in files
-        ],
         "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _dicts(item.get("attachments")),
     }
 
 
-def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = source.get(key)
+def _dicts(values: Any) -> list[dict[str, Any]]:
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
@@ -1388,7 +1384,7 @@ class Known:
         """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
-        self._paths: dict[str, tuple[str, ...]] = {}
+        self._found: defaultdict[str, dict[str, Post]] = defaultdict(dict)  # by handle and path
         for post in posts:
             self.put(post)
 
@@ -1397,17 +1393,17 @@ class Known:
         self.drop(post.path)
         self.posts[post.path] = post
         for handle in self._handles(post):
-            self._paths[handle] = (*self._paths.get(handle, ()), post.path)
+            self._found[handle][post.path] = post
 
     def drop(self, path: str) -> None:
         """Forget the post with this path, if there is one."""
-        post = self.posts.pop(path, None)
-        for handle in self._handles(post) if post else ():
-            self._paths[handle] = tuple(p for p in self._paths[handle] if p != path)
+        if post := self.posts.pop(path, None):
+            for handle in self._handles(post):
+                del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
         """All posts with a key, or that go by a name: see `_handles`."""
-        return [self.posts[path] for path in self._paths.get(handle, ())]
+        return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
         handles = set(post.keys)
