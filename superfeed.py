@@ -76,7 +76,7 @@ import time
 import unicodedata
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -90,7 +90,6 @@ from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
-from uuid import uuid4
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -2160,25 +2159,24 @@ HOME_PAGE = "index.html"
 HASH_KEY = "superfeed-md5"  # object metadata: MD5 of the body, for targets whose ETags are none
 RULES_KEY = "superfeed-rules"  # metadata of the home page alone: what rules the headers follow
 TEMPORARY = ".superfeed-tmp"  # suffix of a file that is being written into a folder
+MAX_PURGE_PATHS = 300  # more: everything
+PURGE_ALL = "/*"
 
 # Fixed, so that every machine sends the same. Feeds are plain XML: browsers show that, and
 # download application/rss+xml.
-MIME_TYPES = """
-.html text/html         .htm  text/html         .css  text/css          .js    text/javascript
-.mjs  text/javascript   .txt  text/plain        .md   text/markdown     .csv   text/csv
-.xml  application/xml   .xsl  application/xml   .ics  text/calendar     .json  application/json
-.map  application/json  .svg  image/svg+xml     .rss  application/rss+xml
-.atom application/atom+xml                      .webmanifest application/manifest+json
-.png  image/png         .jpg  image/jpeg        .jpeg image/jpeg        .gif   image/gif
-.webp image/webp        .avif image/avif        .ico  image/x-icon      .pdf   application/pdf
-.woff font/woff         .woff2 font/woff2       .ttf  font/ttf          .otf   font/otf
-.mp3  audio/mpeg        .m4a  audio/mp4         .ogg  audio/ogg         .wasm  application/wasm
-.mp4  video/mp4         .webm video/webm        .zip  application/zip
-"""
-CONTENT_TYPES = {
-    suffix: f"{mime}; charset=utf-8" if re.match("text/|.*(xml|json)$", mime) else mime
-    for suffix, mime in zip(MIME_TYPES.split()[::2], MIME_TYPES.split()[1::2], strict=True)
-}
+CONTENT_TYPES = dict(
+    pair.split(":")
+    for pair in """
+    .html:text/html .htm:text/html .css:text/css .js:text/javascript .mjs:text/javascript
+    .txt:text/plain .md:text/markdown .csv:text/csv .ics:text/calendar .xml:application/xml
+    .xsl:application/xml .rss:application/rss+xml .atom:application/atom+xml .pdf:application/pdf
+    .json:application/json .map:application/json .webmanifest:application/manifest+json
+    .wasm:application/wasm .zip:application/zip .svg:image/svg+xml .png:image/png .jpg:image/jpeg
+    .jpeg:image/jpeg .gif:image/gif .webp:image/webp .avif:image/avif .ico:image/x-icon
+    .woff:font/woff .woff2:font/woff2 .ttf:font/ttf .otf:font/otf .mp3:audio/mpeg .m4a:audio/mp4
+    .ogg:audio/ogg .mp4:video/mp4 .webm:video/webm
+    """.split()
+)
 PAGES = (".html", ".htm")
 # What a build writes anew each time; files without an extension (.well-known) are as fresh.
 DOCUMENTS = (*PAGES, ".xml", ".rss", ".atom", ".json", ".txt", ".md", ".ics", ".xsl", "")
@@ -2190,12 +2188,9 @@ CACHE_CONTROL = {
 }
 # Hugo writes style.<64 hex>.css and photo_hu_<16 hex>.png, bundlers app-<8 hex>.js. At least one
 # letter and one digit: 20261122 is a date.
-FINGERPRINT = re.compile(
-    r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)", re.ASCII
-)
-MAX_PURGE_PATHS = 300  # more: everything
-PURGE_ALL = "/*"
-PAGER = re.compile(r"(?:^|/)page/\d+/index\.html$")
+FINGERPRINT = r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)"
+# The page of a post, `<section>/…/<slug>-<12 hex>`: a folder, or a file where URLs are ugly.
+OWN_PAGE = r"(?:^|/)(?i:%s)/(?:[^/]+/)*[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -2212,14 +2207,6 @@ class Remote:
 
     size: int  # bytes
     etag: str = ""  # without quotes
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What superfeed once wrote into an object's metadata; empty: it did not."""
-
-    md5: str = ""
-    rules: str = ""
 
 
 @dataclass(frozen=True)
@@ -2260,70 +2247,61 @@ class SyncPlan:
         return (*(upload.key for group in self.groups for upload in group), *self.delete)
 
 
+def extension(key: str) -> str:
+    """Extension of a key, in small letters with its dot."""
+    return os.path.splitext(key)[1].lower()  # noqa: PTH122 - a key is no path
+
+
 def content_type(key: str) -> str:
     """Content-Type by the extension."""
-    return CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
+    mime = CONTENT_TYPES.get(extension(key), "application/octet-stream")
+    is_text = mime.startswith("text/") or mime.endswith(("xml", "json"))
+    return mime + "; charset=utf-8" * is_text
 
 
 def cache_control(key: str, *, purged: bool) -> str:
     """Cache-Control: documents are asked for each time, assets live for a day or for ever."""
-    name = PurePosixPath(key)
-    if name.suffix.lower() in DOCUMENTS:
+    if extension(key) in DOCUMENTS:
         return CACHE_CONTROL["document, purged" if purged else "document"]
-    return CACHE_CONTROL["fingerprinted" if FINGERPRINT.search(name.name) else "asset"]
+    return CACHE_CONTROL["fingerprinted" if re.search(FINGERPRINT, key, re.ASCII) else "asset"]
 
 
 def header_rules(options: SyncOptions) -> str:
     """Fingerprint of all that decides about headers, 16 hex: another one, another upload."""
-    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT.pattern)
-    text = repr((rules, options.purged, options.acl))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT, options.purged, options.acl)
+    return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 
 def own_pages(section: str, keys: Iterable[str]) -> set[str]:
-    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written.
-
-    A post is `<section>/…/<slug>-<12 hex>`, as a folder or, with ugly URLs, as a file.
-    """
-    stem = r"[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
-    folder = re.escape(section.strip("/").replace(" ", "-"))
-    own = re.compile(rf"(?:^|/)(?i:{folder})/(?:[^/]+/)*{stem}") if folder else None
-    return {key for key in keys if key.endswith(TEMPORARY) or (own and own.search(key))}
+    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written."""
+    own = OWN_PAGE % re.escape(section)
+    return {key for key in keys if key.endswith(TEMPORARY) or (section and re.search(own, key))}
 
 
 def list_folders(keys: Iterable[str]) -> set[str]:
     """Folders whose index.html is a list: pages lie below, or a feed beside it."""
-    folders = set()
+    folders = {""}
     for key in keys:
-        path = PurePosixPath(key)
-        if path.name == "index.xml":
-            folders.add(str(path.parent))
-        elif path.suffix in PAGES:
-            page = path.parent if path.name == HOME_PAGE else path
-            folders.update(str(folder) for folder in page.parents)
+        folder, _, name = key.rpartition("/")
+        if name == HOME_PAGE:
+            folder = folder.rpartition("/")[0]
+        elif name != "index.xml" and not name.endswith(PAGES):
+            continue
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     return folders
 
 
 def upload_rank(key: str, lists: AbstractSet[str]) -> int:
     """0 assets, 1 pages, 2 what links to them (lists, feeds, sitemap), 3 the home page."""
-    path = PurePosixPath(key)
     if key == HOME_PAGE:
         return 3
-    if path.suffix.lower() not in PAGES:
-        return 2 if path.suffix.lower() in DOCUMENTS else 0
-    is_list = path.name == HOME_PAGE and (str(path.parent) in lists or PAGER.search(key))
-    return 2 if is_list else 1
-
-
-def upload_reason(local: LocalFile, remote: Remote | None, *, same: bool, current: bool) -> str:
-    """Why a file must be written; empty: it need not."""
-    if remote is None:
-        return "new"
-    if local.size != remote.size:
-        return "size"
-    if not current:
-        return "headers"
-    return "" if same else "content"
+    if extension(key) not in PAGES:
+        return 2 if extension(key) in DOCUMENTS else 0
+    folder, _, name = key.rpartition("/")
+    is_list = folder in lists or re.search(r"(?:^|/)page/\d+$", folder)
+    return 2 if is_list and name == HOME_PAGE else 1
 
 
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
@@ -2334,10 +2312,21 @@ def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
             f"{options.max_delete} may be deleted: nothing was uploaded or deleted",
-            f"look at {min(others)!r} and the others with --dry-run; if they may go, "
-            f"--max-delete {len(others)}",
+            f"look at {min(others)!r} and the others with --dry-run --max-delete {len(others)}; "
+            "if they may go, leave --dry-run out",
         )
     return tuple(sorted(own | others))
+
+
+def upload_reason(file: LocalFile, there: Remote | None, *, same: bool, current: bool) -> str:
+    """Why a file must be written; empty: it need not."""
+    if there is None:
+        return "new"
+    if file.size != there.size:
+        return "size"
+    if not current:
+        return "headers"
+    return "" if same else "content"
 
 
 def plan_sync(
@@ -2362,27 +2351,29 @@ def plan_sync(
     groups: tuple[list[Upload], ...] = ([], [], [], [])
     for key, file in sorted(local.items()):
         reason = upload_reason(file, remote.get(key), same=key in same, current=current)
-        if not reason:
-            continue
-        rules = header_rules(options) if key == HOME_PAGE else ""
-        cache = cache_control(key, purged=options.purged)
-        upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
-        groups[upload_rank(key, lists)].append(upload)
+        if reason:
+            rules = header_rules(options) if key == HOME_PAGE else ""
+            cache = cache_control(key, purged=options.purged)
+            upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
+            groups[upload_rank(key, lists)].append(upload)
     uploads = tuple(tuple(group) for group in groups if group)
     deletes = plan_deletes(remote.keys() - local.keys(), options)
     return SyncPlan(uploads, deletes, len(local) - sum(map(len, uploads)))
 
 
 def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
-    """Turn keys into percent-encoded paths of the site; an index.html is its folder too.
+    """Turn keys into percent-encoded paths of the site, whose own path is `base_path`.
 
-    `base_path` is the path of the site's own address. Above 300 one wildcard stands for all.
+    An index.html is two: readers ask for the folder, and a cache keeps it under that name or,
+    when a function or a default object rewrites the request first, as index.html. Which of the
+    two cannot be known from here, and the wrong one would leave a page stale for a day.
+    Above 300 paths one wildcard stands for all.
     """
-    base = "/" + base_path.strip("/") + "/" if base_path.strip("/") else "/"
+    base = f"/{base_path.strip('/')}/".replace("//", "/")
     paths = []
     for key in sorted(set(keys)):
         path = base + quote(key, safe="/~")
-        if PurePosixPath(key).name == HOME_PAGE:
+        if f"/{key}".endswith(f"/{HOME_PAGE}"):
             paths.append(path.removesuffix(HOME_PAGE))
         paths.append(path)
     return paths if len(paths) <= MAX_PURGE_PATHS else [PURGE_ALL]
@@ -3431,8 +3422,7 @@ def find_hugo(wanted: str) -> str:
 
 THREADS = 16  # requests at a time to a bucket; more gain nothing (tests/bench/deploy.py)
 SHORT_BODY_MAX_BYTES = 4 * 1024 * 1024  # larger files are streamed, not read into memory
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
-MD5 = re.compile(r"[0-9a-f]{32}")
+READ_TIMEOUT_S = 60.0
 AWS_CURES = {
     "NoSuchBucket": "create the bucket, or correct the name in --deploy",
     "AccessDenied": "allow s3:ListBucket on the bucket; s3:GetObject, s3:PutObject and "
@@ -3441,17 +3431,16 @@ AWS_CURES = {
     "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY: no quotes or spaces around it",
     "ExpiredToken": "get new credentials (aws sso login, or a new session token); the next run "
     "goes on where this one stopped",
-    "AccessControlListNotSupported": "leave --acl out: the bucket's ACLs are off, as in all new "
-    "buckets; open it to readers by a bucket policy or CloudFront's origin access control",
+    "AccessControlListNotSupported": "leave --acl out: new buckets have their ACLs off; readers "
+    "are let in by a bucket policy or CloudFront's origin access control",
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
+    "NoRegionError": "set AWS_DEFAULT_REGION",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
     "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
     "on a machine with a role",
     "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
-    "NoRegionError": "set AWS_DEFAULT_REGION",
 }
-AWS_CURES |= {"403": AWS_CURES["AccessDenied"], "301": AWS_CURES["PermanentRedirect"]}
 
 
 @contextmanager
@@ -3463,8 +3452,11 @@ def aws_errors(where: str) -> Iterator[None]:
         yield
     except ClientError as error:
         fault: Any = error.response.get("Error", {})
-        code, message = fault.get("Code", ""), fault.get("Message", "")
-        raise SuperfeedError(f"{where}: {code}: {message}", AWS_CURES.get(code, "")) from error
+        # A HEAD has no body to name its fault: botocore gives the status.
+        code = fault.get("Code", "")
+        code = {"403": "AccessDenied", "301": "PermanentRedirect"}.get(code, code)
+        message = f"{where}: {code}: {fault.get('Message', '')}"
+        raise SuperfeedError(message, AWS_CURES.get(code, "")) from error
     except BotoCoreError as error:
         hint = AWS_CURES.get(type(error).__name__, "")
         raise SuperfeedError(f"{where}: {error}", hint) from error
@@ -3492,31 +3484,30 @@ def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
     return client, session.get_credentials()
 
 
-def run_all(
-    task: Callable[[T], object],
-    items: Iterable[T],
-    done: Callable[[T], None] = lambda _: None,
-    threads: int = THREADS,
-) -> None:
-    """Run a task over items in threads; the first failure cancels what has not begun."""
-    pool = ThreadPoolExecutor(threads)
-    try:
-        futures = {pool.submit(task, item): item for item in items}
-        for future in as_completed(futures):
-            future.result()
-            done(futures[future])
-    finally:
-        pool.shutdown(cancel_futures=True)
+def in_threads(
+    task: Callable[[Any], T], items: Iterable[Any], threads: int = THREADS
+) -> Iterator[T]:
+    """Yield a task's results in the items' order; a failure cancels what has not begun."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(task, items)
 
 
 def file_md5(path: Path) -> str:
     """MD5 of a file, as S3's ETags have it."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, _md5).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _md5(data: bytes = b"") -> Any:  # noqa: ANN401 - hashlib does not name the type
-    return hashlib.md5(data, usedforsecurity=False)
+def describe(upload: Upload, md5: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers and metadata of an object with this MD5."""
+    headers = {
+        "Content-Type": upload.content_type,
+        "Cache-Control": upload.cache_control,
+        "Content-MD5": b64encode(bytes.fromhex(md5)).decode(),
+    }
+    return headers, {HASH_KEY: md5} | ({RULES_KEY: upload.rules} if upload.rules else {})
 
 
 class Bucket:
@@ -3567,13 +3558,12 @@ class Bucket:
                         found[key] = Remote(item["Size"], item.get("ETag", "").strip('"').lower())
         return found
 
-    def head(self, key: str) -> Head:
-        """Read what superfeed wrote into the object's metadata."""
+    def head(self, key: str) -> dict[str, str]:
+        """Read an object's metadata."""
         self.made.append("head")
         with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
             answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
-        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
-        return Head(metadata.get(HASH_KEY, ""), metadata.get(RULES_KEY, ""))
+        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
     def put(self, upload: Upload) -> None:
         """Write one object: by the short way, and by boto3 for whatever that cannot do."""
@@ -3581,19 +3571,12 @@ class Bucket:
         key = self.prefix + upload.key
         if upload.size <= SHORT_BODY_MAX_BYTES and self._put_short(key, upload):
             return
-        metadata = {HASH_KEY: file_md5(upload.path)}
-        metadata |= {RULES_KEY: upload.rules} if upload.rules else {}
-        acl = {"ACL": self.acl} if self.acl else {}
+        headers, metadata = describe(upload, file_md5(upload.path))
+        fields = {name.replace("-", ""): text for name, text in headers.items()}
+        fields |= {"ACL": self.acl} if self.acl else {}
         with aws_errors(f"s3://{self.name}/{key}"), upload.path.open("rb") as body:
             self._client.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=body,
-                ContentType=upload.content_type,
-                CacheControl=upload.cache_control,
-                ContentMD5=b64encode(bytes.fromhex(metadata[HASH_KEY])).decode(),
-                Metadata=metadata,
-                **acl,
+                Bucket=self.name, Key=key, Body=body, Metadata=metadata, **fields
             )
 
     def _put_short(self, key: str, upload: Upload) -> bool:
@@ -3601,22 +3584,15 @@ class Bucket:
 
         boto3's layers cost 1.1 ms of CPU an object, and threads do not help; this costs 0.4.
         """
-        import urllib3
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
+        from urllib3.exceptions import HTTPError
 
         if not self._address or not self._credentials:
             return False
         body = upload.path.read_bytes()
-        md5 = _md5(body)
-        headers = {
-            "User-Agent": f"superfeed/{__version__}",
-            "Content-Type": upload.content_type,
-            "Cache-Control": upload.cache_control,
-            "Content-MD5": b64encode(md5.digest()).decode(),
-            f"x-amz-meta-{HASH_KEY}": md5.hexdigest(),
-        }
-        headers |= {f"x-amz-meta-{RULES_KEY}": upload.rules} if upload.rules else {}
+        headers, metadata = describe(upload, hashlib.md5(body, usedforsecurity=False).hexdigest())
+        headers |= {f"x-amz-meta-{name}": text for name, text in metadata.items()}
         headers |= {"x-amz-acl": self.acl} if self.acl else {}
         url = f"{self._address.rstrip('/')}/{quote(key, safe='/~')}"
         request = AWSRequest("PUT", url, headers, body)
@@ -3626,7 +3602,7 @@ class Bucket:
         sent = dict(request.headers.items())
         try:
             answer = self._pool.request("PUT", url, body=body, headers=sent, redirect=False)
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             log.debug("%s: %s; once more by boto3", key, error)
             return False
         return answer.status == HTTPStatus.OK
@@ -3636,25 +3612,23 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self.deletes_in_batches:
-            return run_all(self._delete_one, keys)
-        for start in range(0, len(keys), 1000):
+        size = 1000 if self.deletes_in_batches else 1
+        batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+        for _ in in_threads(self._delete, batches):
             self.made.append("delete")
-            batch = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
-            with aws_errors(f"s3://{self.name}"):
-                answer = self._client.delete_objects(
-                    Bucket=self.name, Delete={"Objects": batch, "Quiet": True}
-                )
-            for error in answer.get("Errors", ()):
-                code = error.get("Code", "")
-                message = f"s3://{self.name}/{error.get('Key')}: not deleted: {code}"
-                raise SuperfeedError(message, AWS_CURES.get(code, ""))
-        return None
 
-    def _delete_one(self, key: str) -> None:
-        self.made.append("delete")
-        with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
-            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
+    def _delete(self, keys: Sequence[str]) -> None:
+        from botocore.exceptions import ClientError
+
+        names = [self.prefix + key for key in keys]
+        with aws_errors(f"s3://{self.name}/{names[0]}"):
+            if not self.deletes_in_batches:
+                self._client.delete_object(Bucket=self.name, Key=names[0])
+                return
+            batch = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+            answer = self._client.delete_objects(Bucket=self.name, Delete=batch)
+            for error in answer.get("Errors", ()):
+                raise ClientError({"Error": error}, "DeleteObjects")
 
 
 ###############################################################################
@@ -3663,37 +3637,38 @@ class Bucket:
 
 
 @contextmanager
-def file_errors(where: Path) -> Iterator[None]:
+def file_errors() -> Iterator[None]:
     """Turn what the file system refuses into a SuperfeedError."""
     try:
         yield
     except OSError as error:
-        name = error.filename or where
-        hint = f"see that superfeed may read and write below {where}, and that the disk has room"
-        raise SuperfeedError(f"deploy: {name}: {error.strerror or error}", hint) from error
+        hint = "see that superfeed may read and write there, and that the disk has room"
+        raise SuperfeedError(
+            f"deploy: {error.filename}: {error.strerror or error}", hint
+        ) from error
 
 
-def walk_files(root: Path) -> Iterator[tuple[str, Path, int]]:
-    """Key, path and size of every file below a folder, hidden ones too."""
+def walk_files(root: Path) -> dict[str, LocalFile]:
+    """Find every file below a folder by key, hidden ones too; none when there is no folder."""
 
     def fail(error: OSError) -> None:
         raise error  # os.walk would leave the folder out, and its pages would look gone
 
-    for folder, _, names in os.walk(root, onerror=fail):
+    found = {}
+    for folder, _, names in os.walk(root, onerror=fail) if root.exists() else ():
         for name in names:
             path = Path(folder, name)
             with suppress(FileNotFoundError):  # a link that leads nowhere
-                yield path.relative_to(root).as_posix(), path, path.stat().st_size
+                found[path.relative_to(root).as_posix()] = LocalFile(path, path.stat().st_size)
+    return found
 
 
+@file_errors()
 def local_files(public: Path) -> dict[str, LocalFile]:
     """Find the files of the build by key; none when there is no such folder."""
-    if not public.is_dir():
-        return {}
-    with file_errors(public):
-        files = {key: LocalFile(path, size) for key, path, size in walk_files(public)}
+    files = walk_files(public)
     for key in files:
-        if not key.isascii() and any("\udc80" <= letter <= "\udcff" for letter in key):
+        if not key.isascii() and re.search("[\udc80-\udcff]", key):
             raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
     return files
 
@@ -3711,36 +3686,29 @@ class Folder:
     def list(self) -> dict[str, Remote]:
         """Every file below the folder."""
         self.made.append("list")
-        with file_errors(self.root):
-            files = walk_files(self.root) if self.root.exists() else ()
-            return {key: Remote(size) for key, _, size in files}
+        return {key: Remote(file.size) for key, file in walk_files(self.root).items()}
 
-    def head(self, key: str) -> Head:
+    def head(self, key: str) -> dict[str, str]:
         """Hash the file itself: folders keep no metadata."""
-        with file_errors(self.root):
-            return Head(file_md5(self.root / key))
+        return {HASH_KEY: file_md5(self.root / key)}
 
     def put(self, upload: Upload) -> None:
         """Write beside the old file, then take its place: no reader meets half a file."""
         self.made.append("put")
         path = self.root / upload.key
         half = path.with_name(f".{path.name}{TEMPORARY}")
-        with file_errors(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(upload.path, half)
-            half.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(upload.path, half)
+        half.replace(path)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove files, and the folders that are empty then."""
+        """Remove files, and the folders that are empty then; the root has a home page."""
         for key in keys:
             self.made.append("delete")
             path = self.root / key
-            with file_errors(self.root):
-                path.unlink(missing_ok=True)
-                for folder in path.relative_to(self.root).parents:
-                    if folder == Path() or any((self.root / folder).iterdir()):
-                        break
-                    (self.root / folder).rmdir()
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                os.removedirs(path.parent)
 
 
 class DryTarget:
@@ -3748,19 +3716,18 @@ class DryTarget:
 
     threads = 1  # in the plan's order
 
-    def __init__(self, target: Bucket | Folder, say: Callable[[str], None] = print) -> None:
-        self._target, self._say = target, say
-        self.keeps_headers, self.made = target.keeps_headers, target.made
+    def __init__(self, target: Bucket | Folder, say: Callable[[str], None]) -> None:
+        self._say, self.keeps_headers, self.made = say, target.keeps_headers, target.made
         self.list, self.head = target.list, target.head
 
     def put(self, upload: Upload) -> None:
         """Say what would be written, and why."""
-        self._say(f"would upload {upload.key} ({upload.reason})")
+        self._say(f"upload {upload.key} ({upload.reason})")
 
     def delete(self, keys: Sequence[str]) -> None:
         """Say what would be removed."""
         for key in keys:
-            self._say(f"would delete {key}")
+            self._say(f"delete {key}")
 
 
 Target = Bucket | Folder | DryTarget
@@ -3777,7 +3744,9 @@ class DeployResult:
     requests: dict[str, int]  # list, head, put, delete
 
 
-def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "") -> Target:
+def open_target(
+    spec: str, public: Path, *, endpoint_url: str = "", acl: str = ""
+) -> Bucket | Folder:
     """Open `s3://BUCKET[/PREFIX]` or a folder. ConfigError when it cannot be one."""
     scheme, found, rest = spec.partition("://")
     name, _, prefix = rest.partition("/")
@@ -3786,7 +3755,7 @@ def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "
     if found:
         raise ConfigError(f"--deploy {spec}: no target", "s3://BUCKET[/PREFIX], or a folder")
     root, build = Path(spec).resolve(), public.resolve()
-    if root == build or root in build.parents or build in root.parents:
+    if root.is_relative_to(build) or build.is_relative_to(root):
         raise ConfigError(
             f"--deploy {spec}: the folder and the build {public} lie in one another",
             "take a folder of its own",
@@ -3795,47 +3764,52 @@ def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "
 
 
 def same_content(
-    target: Target, local: Mapping[str, LocalFile], remote: Mapping[str, Remote], home: Head
+    target: Target,
+    local: Mapping[str, LocalFile],
+    remote: Mapping[str, Remote],
+    home: Mapping[str, str],
 ) -> set[str]:
     """Keys whose bytes are equal: by MD5 and ETag, else by the hash in the object's metadata.
 
     ETags of KMS buckets look like MD5s and are none: the home page's own gives them away.
     """
     keys = [key for key, file in local.items() if key in remote and file.size == remote[key].size]
-    trusted = HOME_PAGE in remote and home.md5 == remote[HOME_PAGE].etag
-    md5s = {key: remote[key].etag for key in keys if trusted and MD5.fullmatch(remote[key].etag)}
-
-    def look(key: str) -> None:
-        md5s[key] = target.head(key).md5
-
-    run_all(look, [key for key in keys if key not in md5s], threads=target.threads)
+    trusted = HASH_KEY in home and home[HASH_KEY] == remote[HOME_PAGE].etag
+    md5s = {key: remote[key].etag for key in keys if trusted and "-" not in remote[key].etag}
+    unknown = [key for key in keys if key not in md5s]
+    heads = in_threads(target.head, unknown, target.threads)
+    md5s |= {key: head.get(HASH_KEY, "") for key, head in zip(unknown, heads, strict=True)}
     return {key for key in keys if md5s[key] == file_md5(local[key].path)}
 
 
+@file_errors()
 def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
     """Look at build and target, and plan. Costs one listing and one HEAD when ETags are MD5s."""
     local = local_files(public)
     remote = target.list() if HOME_PAGE in local else {}
-    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else Head()
-    current = not target.keeps_headers or home.rules == header_rules(options)
-    with file_errors(public):
-        same = same_content(target, local, remote, home) if current else set()
+    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else {}
+    current = not target.keeps_headers or home.get(RULES_KEY) == header_rules(options)
+    same = same_content(target, local, remote, home) if current else set()
     return plan_sync(local, remote, same, options, current=current)
 
 
+@file_errors()
 def apply_plan(
-    target: Target, plan: SyncPlan, on_progress: Callable[[Upload], None] = lambda _: None
+    target: Target, plan: SyncPlan, tell: Callable[[Upload], None] = lambda _: None
 ) -> DeployResult:
     """Carry a plan out, group by group; the first failure stops the rest and raises."""
+    uploads = [upload for group in plan.groups for upload in group]
     for group in plan.groups:
-        run_all(target.put, group, on_progress, target.threads)
+        done = in_threads(target.put, group, target.threads)
+        for upload, _ in zip(group, done, strict=True):
+            tell(upload)
     if plan.delete:
         target.delete(plan.delete)
     return DeployResult(
-        uploaded=sum(map(len, plan.groups)),
+        uploaded=len(uploads),
         deleted=len(plan.delete),
         unchanged=plan.unchanged,
-        bytes=sum(upload.size for group in plan.groups for upload in group),
+        bytes=sum(upload.size for upload in uploads),
         requests={kind: target.made.count(kind) for kind in ("list", "head", "put", "delete")},
     )
 
@@ -3844,41 +3818,51 @@ def apply_plan(
 # Edges: purges
 ###############################################################################
 
-CLOUDFRONT_MAX_PATHS = 15
-CLOUDFLARE_BATCH = 30
+CLOUDFRONT_MAX_PATHS = 15  # each costs half a cent after 1,000 a month, and so does PURGE_ALL
+CLOUDFLARE_BATCH = 30  # allowed on every plan
 CLOUDFLARE_MAX_WAIT_S = 120
-PURGE_OWED = "The purge stays owed: the next run tries it first"
 
 
 def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
     """Send one small request. SuperfeedError names `where`, never the address."""
     import urllib3
 
-    options["timeout"] = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-    options["retries"] = urllib3.Retry(3, respect_retry_after_header=False)
+    timeout = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    retries = urllib3.Retry(3, respect_retry_after_header=False)
+    follow = method == "GET"  # a redirect would carry Cloudflare's token elsewhere
     try:
-        return urllib3.request(method, url, redirect=method == "GET", **options)
+        return urllib3.request(
+            method, url, redirect=follow, timeout=timeout, retries=retries, **options
+        )
     except urllib3.exceptions.HTTPError as error:
         cause = type(getattr(error, "reason", None) or error).__name__
-        raise SuperfeedError(f"{where}: no answer ({cause})", PURGE_OWED) from None
+        raise SuperfeedError(f"{where}: no answer ({cause})", "check the network") from None
 
 
+def call_hook(flag: str, url: str, body: str = "") -> None:
+    """Call an address the user gave. It may hold a secret: an error names its host alone."""
+    where = f"{flag} {urlsplit(url).hostname}"
+    answer = ask("POST" if body else "GET", url, where, body=body.encode())
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise SuperfeedError(f"{where}: HTTP {answer.status}", "check the address")
+
+
+@dataclass(frozen=True)
 class CloudFront:
-    """A distribution; its invalidations cost by the path, so many become one."""
+    """A distribution."""
 
-    def __init__(self, distribution: str) -> None:
-        self._distribution = distribution
+    distribution: str
 
     def purge(self, paths: Sequence[str]) -> None:
-        """Invalidate paths, above 15 everything."""
+        """Invalidate paths, above 15 everything: a wildcard is billed as one path."""
         items = list(paths) if len(paths) <= CLOUDFRONT_MAX_PATHS else [PURGE_ALL]
         batch = {
             "Paths": {"Quantity": len(items), "Items": items},
-            "CallerReference": f"superfeed-{uuid4()}",
+            "CallerReference": f"superfeed-{time.time_ns()}",
         }
-        with aws_errors(f"CloudFront {self._distribution}"):
+        with aws_errors(f"CloudFront {self.distribution}"):
             client, _ = aws_client("cloudfront")
-            client.create_invalidation(DistributionId=self._distribution, InvalidationBatch=batch)
+            client.create_invalidation(DistributionId=self.distribution, InvalidationBatch=batch)
 
 
 class Cloudflare:
@@ -3892,61 +3876,53 @@ class Cloudflare:
             )
         api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
         self._url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
-        self._token = token
-        self._origin = "://".join(urlsplit(site_url)[:2])
+        self._token = mask(token)
+        self._scheme, self._host, *_ = urlsplit(site_url)
 
     def purge(self, paths: Sequence[str]) -> None:
-        """Purge addresses 30 at a time (safe on every plan), above 300 everything."""
+        """Purge addresses 30 at a time, above 300 everything."""
         if PURGE_ALL in paths or len(paths) > MAX_PURGE_PATHS:
             return self._post({"purge_everything": True})
+        if not self._host:
+            raise SuperfeedError(
+                "Cloudflare: the site's address names no host", "set baseURL, or --base-url"
+            )
         for start in range(0, len(paths), CLOUDFLARE_BATCH):
             batch = paths[start : start + CLOUDFLARE_BATCH]
-            self._post({"files": [self._origin + path for path in batch]})
+            self._post({"files": [f"{self._scheme}://{self._host}{path}" for path in batch]})
         return None
 
     def _post(self, body: dict[str, object]) -> None:
         """Send one request, and again after the pause a 429 asks for, two minutes in all."""
         give_up = time.monotonic() + CLOUDFLARE_MAX_WAIT_S
+        headers = {"Authorization": f"Bearer {self._token}"}
         while True:
-            headers = {"Authorization": f"Bearer {self._token}"}
             answer = ask("POST", self._url, "Cloudflare", headers=headers, json=body)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
             pause = answer.headers.get("Retry-After", "")
             pause_s = max(1, int(pause)) if pause.isdecimal() else 10
             if time.monotonic() + pause_s > give_up:
-                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", PURGE_OWED)
+                hint = "the next run tries again"
+                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", hint)
             time.sleep(pause_s)
         if answer.status != HTTPStatus.OK:
-            text = answer.data[:300].decode(errors="replace").replace(self._token, "***")
+            text = masked(answer.data[:300].decode(errors="replace"))
             raise SuperfeedError(
                 f"Cloudflare: HTTP {answer.status}: {text}",
-                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge its "
-                f"cache. {PURGE_OWED}",
+                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge it",
             )
 
 
+@dataclass(frozen=True)
 class PurgeUrl:
-    """An address that purges when it is fetched. It may hold a secret: only its host is named."""
+    """An address that purges when it is fetched."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._host = url, urlsplit(url).hostname or ""
+    url: str = field(repr=False)
 
-    def purge(self, paths: Sequence[str]) -> None:  # noqa: ARG002 - it takes none
+    def purge(self, _paths: Sequence[str]) -> None:
         """Fetch the address."""
-        answer = ask("GET", self._url, f"--purge-url {self._host}")
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            message = f"--purge-url {self._host}: HTTP {answer.status}"
-            raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
+        call_hook("--purge-url", self.url)
 
 
 ###############################################################################
@@ -5202,16 +5178,15 @@ def deploy(run: Run) -> None:
     run.report.deploy = asdict(result)
 
 
-def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
-    """Yield the caches in front."""
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
+    """Yield the caches in front; none are touched in a dry run."""
     config = run.config
     if config.dry_run:
-        yield DryPurge()
         return
     if config.cloudfront:
         yield CloudFront(config.cloudfront)
     if config.cloudflare:
-        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        token = os.environ["CLOUDFLARE_API_TOKEN"]
         yield Cloudflare(config.cloudflare, token, run.base_url)
     if config.purge_url:
         yield PurgeUrl(config.purge_url)
@@ -5226,9 +5201,14 @@ def purge(run: Run) -> None:
     if not owed:
         return
     paths = purge_paths(owed, urlsplit(run.base_url).path)
-    for cache_in_front in open_purges(run):
-        cache_in_front.purge(paths)
-    effect.info("purge %s", count(len(paths), "path"))
+    for path in paths:
+        effect.info("purge %s", path)
+    try:
+        for cache_in_front in open_purges(run):
+            cache_in_front.purge(paths)
+    except SuperfeedError as error:
+        hint = f"{error.hint}; the purge stays owed: the next run tries it first"
+        raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
     run.state.owed = []
     run.save_state()
     run.report.purge = {"paths": len(paths), "owed": 0}
@@ -5298,7 +5278,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
         was_killed, spool = stack.enter_context(lock(config.site))
-        open_ = open_target
+        open_: Callable[..., Target] = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
@@ -5352,24 +5332,17 @@ def sandbox(config: Config) -> Iterator[Config]:
         yield replace(config, site=twin, feeds=feeds)
 
 
-def open_dry_target(*spec: Any, **options: Any) -> Target:
+def open_dry_target(*spec: Any, **options: Any) -> DryTarget:
     """Open a target that is read, and told about instead of written."""
-    target = open_target(*spec, **options)
-    if isinstance(target, DryTarget):
-        return target
-    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
+    return DryTarget(open_target(*spec, **options), effect.info)
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
-    where = f"--ping {host_of(config.ping)}"
     try:
-        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
+        call_hook("--ping", config.ping + "/fail" * failed, text)
     except SuperfeedError as error:
         log.warning("%s", error)
-        return
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:
