@@ -245,13 +245,19 @@ def aws_call(request) -> tuple[str, str]:
         group = f"log-group:{json.loads(body)['logGroupName']}:log-stream:x"
         return f"logs:{target.split('.')[1]}", f"arn:aws:logs:{region}:{group}"
     if target.startswith("AmazonSSM."):
-        return f"ssm:{target.split('.')[1]}", f"arn:aws:ssm:{region}:parameter{json.loads(body)['Name']}"
+        return (
+            f"ssm:{target.split('.')[1]}",
+            f"arn:aws:ssm:{region}:parameter{json.loads(body)['Name']}",
+        )
     if target:
         return target.replace(".", ":"), json.loads(body)["SecretId"]
     if "/distribution/" in path:
         assert (request.method, path.rsplit("/", 1)[1]) == ("POST", "invalidation")
         distribution = path.split("/")[3]
-        return "cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/{distribution}"
+        return (
+            "cloudfront:CreateInvalidation",
+            f"arn:aws:cloudfront::{ACCOUNT}:distribution/{distribution}",
+        )
     name, _, key = path.lstrip("/").partition("/")
     if not key:
         assert request.method == "GET"
