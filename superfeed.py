@@ -87,7 +87,7 @@ from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from xml.etree import ElementTree
@@ -1892,6 +1892,37 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
     return metadata, body
 
 
+# The head of a post as dump_post writes it. YAML takes ten times as long to read it, but has to
+# where the owner changed something.
+HEAD = re.compile(
+    r'---\n(?:title: (?P<title>".*")\n)?date: (?P<date>[-:T\d]+Z)\n'
+    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:description: ".*"\n)?(?:canonicalURL: ".*"\n)?'
+    r'source:\n(?:  name: ".*"\n)?(?:  site: ".*"\n)?  feed: (?P<feed>".*")\n'
+    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?(?:  keys:\n(?P<keys>(?:  - ".*"\n)+))?'
+    r'(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?(?:  image: ".*"\n)?'
+    r'(?:  enclosure: ".*"\n)?(?P<undated>  undated: true\n)?---\n'
+)
+HEAD_BYTES = 1 << 13
+
+
+def read_head(path: Path) -> dict[str, Any]:
+    """Return what known_post needs of a post file's metadata. Raises SuperfeedError.
+
+    What YAML writes in double quotes is JSON, or JSON refuses it.
+    """
+    with path.open("rb", buffering=0) as file:
+        found = HEAD.match(file.read(HEAD_BYTES).decode("utf-8", "replace"))
+    if found:
+        dates = found.groupdict("")
+        keys = dates["keys"].replace("  - ", "").splitlines()
+        quoted = [dates["title"] or '""', dates["feed"], dates["id"] or '""', *keys]
+        with suppress(ValueError):
+            title, feed, guid, *keys = json.loads(f"[{','.join(quoted)}]")
+            source = {"feed": feed, "id": guid, "keys": keys, "undated": dates["undated"]}
+            return {**dates, "title": title, "source": source}
+    return load_post(path.read_text("utf-8", "replace"), str(path))[0]
+
+
 def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
@@ -2400,7 +2431,17 @@ class State:
 
 def state_text(state: State) -> str:
     """Return a state as JSON."""
-    return json.dumps({"version": STATE_VERSION, **asdict(state)}, separators=(",", ":"))
+    feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
+    parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def check_kinds(known: State | FeedState) -> None:
+    """Raise TypeError when a field is of another type than it starts with."""
+    blank = type(known)()
+    for item in fields(known):
+        if type(getattr(known, item.name)) is not type(getattr(blank, item.name)):
+            raise TypeError(item.name)
 
 
 def parse_state(text: str) -> State:
@@ -2411,11 +2452,15 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-    except (TypeError, AttributeError, KeyError) as error:
+        check_kinds(state)
+        for known in feeds.values():
+            check_kinds(known)
+        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
+            from_iso(moment)
+        if not all(len(row) in (2, 9) for row in state.posts.values()):
+            raise TypeError
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise ValueError("it is not in superfeed's form") from error
-    kinds = (state.hosts, dict), (state.owed, list), (state.posts, dict), (state.commit, str)
-    if not all(isinstance(value, kind) for value, kind in kinds):
-        raise ValueError("it is not in superfeed's form")
     return state
 
 
@@ -2438,8 +2483,13 @@ class FileStore:
             ) from error
 
     def write(self, text: str) -> None:
-        """Write the text whole or not at all."""
-        write_whole(self.path, text)
+        """Write the text whole or not at all. Raises SuperfeedError."""
+        try:
+            write_whole(self.path, text)
+        except OSError as error:
+            raise SuperfeedError(
+                f"cannot write {self.path}: {error.strerror}", "see --state"
+            ) from error
 
     def set_aside(self) -> None:
         """Keep a file that cannot be used under another name."""
@@ -4352,9 +4402,11 @@ class Run:
 
         Saved sooner, a crash would turn into a 304 next time, and the entries would be lost.
         """
-        self.state.feeds |= self.fresh
+        before = self.state.feeds, self.state.commit
+        self.state.feeds = {**self.state.feeds, **self.fresh}
         self.state.commit = self.checkout.head()
-        self.save_state()
+        if before != (self.state.feeds, self.state.commit):
+            self.save_state()
 
 
 ###############################################################################
@@ -4418,9 +4470,7 @@ def open_library(run: Run, feeds: dict[str, Feed]) -> Library:
     for path, mtime_ns, size in post_files(folder):
         row = run.state.posts.get(path)
         if not row or row[:2] != [mtime_ns, size]:
-            post = known_post(
-                load_post((folder / path).read_text("utf-8", "replace"), path)[0], path
-            )
+            post = known_post(read_head(folder / path), path)
             row = [mtime_ns, size, *post_row(post)] if post else [mtime_ns, size]
         index[path] = row
         if len(row) > 2:
@@ -5088,6 +5138,7 @@ def collect(run: Run) -> None:
     write_sources(run, library, sources, after)
     # Pauses and failures are saved at once; validators wait until their posts are safe.
     run.fresh = after
+    run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
     run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
     run.save_state()
     rows: list[dict[str, Any]] = []
