@@ -4657,19 +4657,21 @@ def known_edit(
     if not post:
         return
     adopted, updates = each.feed != post.feed, is_update(entry, post, now)
-    old = new = ""
+    text, old = "", library.read(post.path) if adopted or updates or each.keys != post.keys else ""
     if each.feed == key and (adopted or updates):
         moved_on = entry.published and entry.published <= now and not post.undated
         date = entry.published if moved_on and entry.published else post.date
-        updated = later(entry.updated, date, now)
-        post = replace(post, title=entry.title, date=date, updated=updated, keys=each.keys)
-        old, metadata = library.read(post.path), front_matter(entry, source, post)
-        new = rewrite_post(old, post.path, metadata, post_body(entry, source))
+        post = replace(post, title=entry.title, date=date, keys=each.keys)
+        body = post_body(entry, source)
+        # Some feeds stamp every entry at every build: another stamp alone is no news.
+        if rewrite_post(old, post.path, front_matter(entry, source, post), body) != old:
+            post = replace(post, updated=later(entry.updated, date, now))
+            text = rewrite_post(old, post.path, front_matter(entry, source, post), body)
     elif each.keys != post.keys:
-        new = with_source(library.read(post.path), post.path, {"keys": list(each.keys)})
-    if new != old:
+        text = with_source(old, post.path, {"keys": list(each.keys)})
+    if text:
         library.put(replace(post, feed=each.feed, keys=each.keys, guid=post.guid or entry.guid))
-        yield Edit(post.path, new, "updated" if updates else "kept", key)
+        yield Edit(post.path, text, "updated" if updates else "kept", key)
 
 
 def later(updated: datetime | None, date: datetime, now: datetime) -> datetime | None:
@@ -4999,8 +5001,13 @@ def main_section(run: Run) -> str:
     Nothing where he has none. Warns with the line to add.
     """
     content = run.checkout.folder / run.site.content_dir
-    sections = [path for path in content.glob("*/") if path.name != run.config.section]
-    sizes = {path.name: sum(1 for _ in path.rglob("[!_]*.md")) for path in sections}
+    sizes = {
+        path.name: sum(1 for _ in path.rglob("[!_]*.md"))
+        for path in content.glob("*/")
+        # Several superfeeds may share a site: each section of theirs has this layout.
+        if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
+    }
+    sizes.pop(run.config.section, None)
     chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
     if not chosen or not sizes[chosen]:
         return ""
@@ -5010,12 +5017,17 @@ def main_section(run: Run) -> str:
 
 
 def check_build(built: Path, section: str) -> None:
-    """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    """Refuse a site without a home page; warn of a section without a page or a good RSS.
+
+    No section: there is none in the checkout, as in a run that only publishes.
+    """
     # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
+    if not section:
+        return
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
     feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
@@ -5190,7 +5202,8 @@ def build(run: Run) -> None:
         pages = build_with_set_asides(run, built, aside)
     finally:
         checkout.restore(checkout.dirty() - before - aside)
-    check_build(built, run.config.section)
+    has_section = (checkout.folder / run.section).is_dir()
+    check_build(built, run.config.section if has_section else "")
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
     if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
@@ -5372,7 +5385,7 @@ def sandbox(config: Config) -> Iterator[Config]:
 
         def take(source: str, target: str) -> None:
             inside = Path(source).relative_to(site).parts
-            changed_in_place = inside[0] == ".git" and inside[1] != "objects"
+            changed_in_place = inside[0] == ".git" and inside[1:2] != ("objects",)
             fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
             (os.link if fixed else shutil.copy2)(source, target)
 
