@@ -1222,7 +1222,8 @@ def _feedparser() -> Any:
     feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
     feedparser.registerDateHandler(lambda _text: (0,) * 9)
     dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+    lookups = {"__getitem__", "get", "__contains__", "__setitem__", "setdefault"}
+    for name in lookups & vars(dictionary).keys():
         delattr(dictionary, name)
     dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
     return feedparser
