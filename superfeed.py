@@ -3544,7 +3544,8 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        code, out, err = self.run("config", *as_json)
+        environment = self.env.get("HUGO_ENVIRONMENT") or "production"  # as hugo builds
+        code, out, err = self.run("config", "-e", environment, *as_json)
         if code:
             raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
         if not as_json:
@@ -3553,7 +3554,8 @@ class Hugo:
         return site_config(json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.S | re.M)))
 
     def build(self, target: Path, base_url: str, **env: str) -> int:
-        """Build the site into a folder; return how many pages it holds. Raises BuildError."""
+        """Build the site into a fresh folder; return how many pages it holds. Raises BuildError."""
+        shutil.rmtree(target, ignore_errors=True)
         base = ("-b", base_url) if base_url else ()
         code, out, err = self.run("--gc", "-d", str(target), *base, **env)
         if code:
@@ -3582,8 +3584,8 @@ def site_config(config: Mapping[str, Any]) -> SiteConfig:
 
 
 def site_config_of_lines(text: str) -> SiteConfig:
-    """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
-    values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
+    values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
     language = re.escape(values.get("defaultcontentlanguage", "en"))
     of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
     found = re.search(of_language, values.get("languages", ""))
@@ -5098,27 +5100,28 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
 
 
 def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
-    """Find the post that makes hugo panic without naming any: hide half of them at a time.
+    """Find a post that makes hugo panic without naming any: build with half of them at a time.
 
     They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
     and with a hugo that takes no ignoreFiles from its environment (0.111).
     """
     posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
 
-    def builds_without(start: str) -> bool:
-        rest = r"[0-9a-f]*\.md$"
+    def builds_without(names: str) -> bool:
+        hidden = rf"-({names})[0-9a-f]*\.md$"
         try:
-            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=f"-{start}{rest}")
+            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=hidden)
         except BuildError:
             return False
         return True
 
     start, digits = "", "0123456789abcdef"
-    if not posts or not builds_without(f"[{digits}]"):
+    if not posts or not builds_without("[0-9a-f]"):
         return []
     while len(posts) > 1:
         half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
-        digits = half if builds_without(f"{start}[{half}]") else others
+        rest = [f"{start[:at]}[^{digit}]" for at, digit in enumerate(start)]
+        digits = others if builds_without("|".join([*rest, f"{start}[^{half}]"])) else half
         posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
         if len(digits) == 1:
             start, digits = start + digits, "0123456789abcdef"
@@ -5251,7 +5254,6 @@ def build(run: Run) -> None:
     need_checkout(run)
     checkout, aside = run.checkout, set[str]()
     built = checkout.own_folder / "build"
-    shutil.rmtree(built, ignore_errors=True)
     before = checkout.dirty()
     try:
         pages = build_with_set_asides(run, built, aside)
@@ -5261,7 +5263,13 @@ def build(run: Run) -> None:
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
     if aside:
-        run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
+        known = {
+            "new": 0,
+            "updated": 0,
+            "removed": 0,
+            "total": sum(1 for _ in post_files(checkout.folder / run.section)),
+        }
+        run.report.posts = known | (run.report.posts or {}) | {"set_aside": len(aside)}
         for stage in (commit, push):
             if stage.__name__ not in run.config.skip:
                 stage(run)
