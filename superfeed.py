@@ -3135,7 +3135,7 @@ class Checkout:
     # Getting it
 
     def clone(self, address: str) -> None:
-        """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
+        """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
         wanted = ["--branch", self.branch] if self.branch else []
         with new_folder(self.folder) as made:
             at = Checkout(made, self.branch, self.env)
@@ -3221,7 +3221,7 @@ class Checkout:
         self.update_submodules(all_of_them=behind)
 
     def update_submodules(self, *, all_of_them: bool) -> None:
-        """Check out the submodules that moved or are missing; others are left as the owner has them."""
+        """Check out the submodules that moved or are missing; the owner's are left alone."""
         if not (self.folder / ".gitmodules").exists():
             return
         if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
@@ -3402,16 +3402,20 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        code, out, err = self.run("config", *as_json)
+        environment = self.env.get("HUGO_ENVIRONMENT") or "production"  # as hugo builds
+        code, out, err = self.run("config", "-e", environment, *as_json)
         if code:
             raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
         if not as_json:
             return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
-        return site_config(json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.S | re.M)))
+        return site_config(
+            json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.DOTALL | re.MULTILINE))
+        )
 
     def build(self, target: Path, base_url: str, **env: str) -> int:
-        """Build the site into a folder; return how many pages it holds. Raises BuildError."""
+        """Build the site into a fresh folder; return how many pages it holds. Raises BuildError."""
+        shutil.rmtree(target, ignore_errors=True)
         base = ("-b", base_url) if base_url else ()
         code, out, err = self.run("--gc", "-d", str(target), *base, **env)
         if code:
@@ -3440,8 +3444,8 @@ def site_config(config: Mapping[str, Any]) -> SiteConfig:
 
 
 def site_config_of_lines(text: str) -> SiteConfig:
-    """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
-    values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
+    values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
     language = re.escape(values.get("defaultcontentlanguage", "en"))
     of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
     found = re.search(of_language, values.get("languages", ""))
@@ -4969,27 +4973,28 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
 
 
 def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
-    """Find the post that makes hugo panic without naming any: hide half of them at a time.
+    """Find a post that makes hugo panic without naming any: build with half of them at a time.
 
     They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
     and with a hugo that takes no ignoreFiles from its environment (0.111).
     """
     posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
 
-    def builds_without(start: str) -> bool:
-        rest = r"[0-9a-f]*\.md$"
+    def builds_without(names: str) -> bool:
+        hidden = rf"-({names})[0-9a-f]*\.md$"
         try:
-            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=f"-{start}{rest}")
+            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=hidden)
         except BuildError:
             return False
         return True
 
     start, digits = "", "0123456789abcdef"
-    if not posts or not builds_without(f"[{digits}]"):
+    if not posts or not builds_without("[0-9a-f]"):
         return []
     while len(posts) > 1:
         half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
-        digits = half if builds_without(f"{start}[{half}]") else others
+        rest = [f"{start[:at]}[^{digit}]" for at, digit in enumerate(start)]
+        digits = others if builds_without("|".join([*rest, f"{start}[^{half}]"])) else half
         posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
         if len(digits) == 1:
             start, digits = start + digits, "0123456789abcdef"
@@ -5197,7 +5202,6 @@ def build(run: Run) -> None:
     need_checkout(run)
     checkout, aside = run.checkout, set[str]()
     built = checkout.own_folder / "build"
-    shutil.rmtree(built, ignore_errors=True)
     before = checkout.dirty()
     try:
         pages = build_with_set_asides(run, built, aside)
@@ -5210,7 +5214,13 @@ def build(run: Run) -> None:
     if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
         run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
-        run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
+        known = {
+            "new": 0,
+            "updated": 0,
+            "removed": 0,
+            "total": sum(1 for _ in post_files(checkout.folder / run.section)),
+        }
+        run.report.posts = known | (run.report.posts or {}) | {"set_aside": len(aside)}
         for stage in (commit, push):
             if stage.__name__ not in run.config.skip:
                 stage(run)
