@@ -77,7 +77,7 @@ import unicodedata
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
@@ -87,7 +87,7 @@ from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 from xml.etree import ElementTree
@@ -812,7 +812,8 @@ _ZONES = {
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _CLOCK = (
     r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
-    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
+    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
+    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
 )
 # Sun, 22 Nov 2026
 _RFC_822 = (
@@ -832,9 +833,9 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
-    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
-    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    text = " ".join(html.unescape(raw[:100]).split())
+    start, space, last_word = text.rpartition(" ")
+    text = start + _ZONES.get(last_word.upper(), space + last_word)
     if not re.search(r"\d", text):
         return None
     strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
@@ -849,22 +850,21 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
 
 
 def _moment(parts: dict[str, str]) -> datetime:
-    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
-    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
-    year = number["year"]
+    month, year = parts["month"].lower(), int(parts["year"])
     if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
         year += 2000 if year < 50 else 1900
     clock = timedelta(
-        hours=number["hour"],
-        minutes=number["minute"],
-        seconds=min(number["second"], 59),  # a leap second
+        hours=int(parts["hour"]),
+        minutes=int(parts["minute"]),
+        seconds=min(int(parts["second"]), 59),  # a leap second
         microseconds=int(parts["part"][:6].ljust(6, "0")),
     )
     if clock > timedelta(days=1):
         raise ValueError(clock)
-    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
-    midnight = datetime(year, month, number["day"], tzinfo=UTC)
-    return midnight + clock + (east if parts["sign"] == "-" else -east)
+    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
+    return midnight + clock + (-east if parts["sign"] == "+" else east)
 
 
 @cache
@@ -1046,19 +1046,22 @@ def _authors(source: Any) -> list[str]:
     return [html.unescape(name) for name in names if name]
 
 
-def _media(source: Any) -> list[tuple[str, str]]:
-    """List the files of an entry, each with its address and its kind: image, audio, video."""
+def _media(source: Any) -> tuple[str, str]:
+    """Find the first picture and the first sound or film of an entry."""
     import mimetypes
 
+    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
+    enclosure = ""
     files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
-    found = []
     for file in (*files, *source.get("media_content", ())):
-        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
         kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        found.append((address, kind.partition("/")[0]))
-    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
-    logo = _text(source.get("image") or {}, "href")
-    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
+        if kind.startswith("image"):
+            pictures.append(address)
+        elif kind.startswith(("audio", "video")):
+            enclosure = enclosure or address
+    pictures.append(_text(source.get("image") or {}, "href"))
+    return next(filter(None, pictures), ""), enclosure
 
 
 def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
@@ -1066,9 +1069,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
     details += source.get("content", ())
     base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
-    media = _media(source)
-    image = next((address for address, kind in media if kind == "image"), "")
-    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    image, enclosure = _media(source)
     guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
     if link == guid and "://" not in link and not link.startswith("/"):
         link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
@@ -1078,17 +1079,14 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     title = _title(source) or one_line(summary or link.partition("://")[2], 80)
     if not (guid or title or any(texts) or image):
         return None
-    body = ""
-    if content != "link":
-        long = content == "full"
-        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    body = markdown_text(summary) if content == "summary" else ""
+    if content == "full":
+        body = markdown(max(texts, key=len), link or base)
     guid = one_line(guid, 100_000)
     if len(guid) > 500:
         guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
     language = _text(feed, "language")
-    tags = [
-        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
-    ]
+    labels = [html.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
         guid=guid,
         link=link,
@@ -1096,7 +1094,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
         published=parse_date(_text(source, "published", "created"), language),
         updated=parse_date(_text(source, "updated", "date"), language),
         author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
-        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
+        tags=tuple(dict.fromkeys(one_line(label, 40) for label in labels if label))[:10],
         excerpt=summary,
         body=body,
         image=safe_url(image, base),
@@ -1224,7 +1222,8 @@ def _feedparser() -> Any:
     feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
     feedparser.registerDateHandler(lambda _text: (0,) * 9)
     dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+    lookups = {"__getitem__", "get", "__contains__", "__setitem__", "setdefault"}
+    for name in lookups & vars(dictionary).keys():
         delattr(dictionary, name)
     dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
     return feedparser
@@ -1253,7 +1252,7 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    items = [_json_item(item) for item in _dicts(feed, "items")]
+    items = [_json_item(item) for item in _dicts(feed["items"])]
     return _document(_json_item(feed), items, url, content)
 
 
@@ -1262,10 +1261,10 @@ def _json_item(item: dict[str, Any]) -> dict[str, Any]:
 
     What has the wrong type is left out, here or by `_text`.
     """
-    files, tags = _dicts(item, "attachments"), item.get("tags")
-    author = item.get("author")
     markup = {"type": "text/html", "value": item.get("content_html")}
     words = {"type": "text/plain", "value": item.get("content_text")}
+    tags = item.get("tags")
+    tags = tags if isinstance(tags, list) else []
     return {
         "id": item.get("id"),
         "link": _text(item, "url", "external_url", "home_page_url"),
@@ -1273,20 +1272,16 @@ def _json_item(item: dict[str, Any]) -> dict[str, Any]:
         "title_detail": {"type": "text/plain", "value": item.get("title")},
         "published": item.get("date_published"),
         "updated": item.get("date_modified"),
-        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
-        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "authors": _dicts(item.get("authors")) or _dicts([item.get("author")]),
+        "tags": [{"term": tag} for tag in tags if isinstance(tag, str)],
         "summary_detail": {"type": "text/plain", "value": item.get("summary")},
         "content": [markup if markup["value"] else words],
-        "links": [
-            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
-            for file in files
-        ],
         "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _dicts(item.get("attachments")),
     }
 
 
-def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = source.get(key)
+def _dicts(values: Any) -> list[dict[str, Any]]:
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
@@ -1298,18 +1293,12 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
-TRACKING_PREFIXES = ("utm_", "mtm_")
-# fmt: off
-TRACKING = frozenset((
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
-    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
-    "oly_enc_id", "at_medium", "at_campaign", "xtor",
-))
-# fmt: on
+_TRACKING = (
+    r"(?i)(utm_.*|mtm_.*|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|igshid|mc_cid"
+    r"|mc_eid|mkt_tok|_hsenc|_hsmi|vero_id|oly_anon_id|oly_enc_id|at_medium|at_campaign|xtor)(=.*)?"
+)
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
-Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
-HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
@@ -1335,9 +1324,8 @@ def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = 
 
 
 def _without_tracking(query: str) -> str:
-    names = ((part, part.partition("=")[0].lower()) for part in query.split("&") if part)
-    kept = (p for p, n in names if n not in TRACKING and not n.startswith(TRACKING_PREFIXES))
-    return "&".join(kept)
+    parts = query.split("&")
+    return "&".join(part for part in parts if part and not re.fullmatch(_TRACKING, part))
 
 
 def _sha256_hex(*parts: str) -> str:
@@ -1347,7 +1335,7 @@ def _sha256_hex(*parts: str) -> str:
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
-    if hidden := HIDDEN_ADDRESS.fullmatch(url):
+    if hidden := re.fullmatch(r"(?:https://[^/]*/)?#([0-9a-f]{12})", url):
         return hidden[1]
     return _sha256_hex(canonical_link(url, allow_home=True) or url)[:12]
 
@@ -1362,10 +1350,9 @@ def published_address(feed: Feed) -> str:
 
 def _guid_name(feed: str, guid: str) -> str:
     guid = guid.strip()
-    lower = guid.lower()
-    if lower.startswith(("http://", "https://")):
+    if re.match(r"(?i)https?://", guid):
         return canonical_link(guid, keep_fragment=True)
-    if lower.startswith(("tag:", "urn:")):
+    if re.match(r"(?i)(tag|urn):", guid):
         return guid
     return guid and f"{feed}\n{guid}"
 
@@ -1423,7 +1410,7 @@ class Known:
         """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
-        self._paths: dict[str, tuple[str, ...]] = {}
+        self._found: defaultdict[str, dict[str, Post]] = defaultdict(dict)  # by handle and path
         for post in posts:
             self.put(post)
 
@@ -1432,17 +1419,17 @@ class Known:
         self.drop(post.path)
         self.posts[post.path] = post
         for handle in self._handles(post):
-            self._paths[handle] = (*self._paths.get(handle, ()), post.path)
+            self._found[handle][post.path] = post
 
     def drop(self, path: str) -> None:
         """Forget the post with this path, if there is one."""
-        post = self.posts.pop(path, None)
-        for handle in self._handles(post) if post else ():
-            self._paths[handle] = tuple(p for p in self._paths[handle] if p != path)
+        if post := self.posts.pop(path, None):
+            for handle in self._handles(post):
+                del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
         """All posts with a key, or that go by a name: see `_handles`."""
-        return [self.posts[path] for path in self._paths.get(handle, ())]
+        return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
         handles = set(post.keys)
@@ -1477,19 +1464,15 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
     claims = _Claims(feed, list(folded.values()), known)
     for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
         claims.claim(step)
-    return [
-        _assigned(feed, entry, keys, claims.posts.get(index), known.listed)
-        for index, (entry, keys) in enumerate(claims.entries)
-    ]
-
-
-def _assigned(
-    feed: str, entry: Entry, keys: tuple[str, ...], post: Post | None, listed: Collection[str]
-) -> Assigned:
-    if post is None:
-        return Assigned(entry, keys, None, feed)
-    both = tuple(dict.fromkeys(post.keys + keys))[: max(MAX_KEYS, len(post.keys))]
-    return Assigned(entry, both, post, post.feed if post.feed in listed else feed)
+    assigned = []
+    for index, (entry, keys) in enumerate(claims.entries):
+        post, owner = claims.posts.get(index), feed
+        if post:
+            most = max(MAX_KEYS, len(post.keys))
+            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
+            owner = post.feed if post.feed in known.listed else feed
+        assigned.append(Assigned(entry, keys, post, owner))
+    return assigned
 
 
 class _Claims:
@@ -1502,12 +1485,12 @@ class _Claims:
         self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
     ) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}
+        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
-            look = (entry.title, _stated(entry))
-            self.shared.update([keys, look, *keys[: len(set(keys))], *((k, look) for k in keys)])
+            look = _look(entry)
+            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
 
     def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
@@ -1518,37 +1501,35 @@ class _Claims:
                 rivals.setdefault(post.path, []).append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
-            likeness = [
-                (_same(self.entries[i][0], post), _akin(self.entries[i][0], post)) for i in indexes
-            ]
-            self.posts[indexes[likeness.index(max(likeness))]] = post
+            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
+            self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
             return posts[0]
         twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same_post(entry, keys[0], posts) or twin
+        return self._same(entry, keys[0], posts) or twin
 
     def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         posts = self._free(keys[0])
         if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
             return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        return self._same(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
         alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _akin(entry, own[0]):
+        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
             return own[0]
         copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same_post(entry, keys[1], posts) or copy
+        return self._same(entry, keys[1], posts) or copy
 
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
@@ -1556,44 +1537,45 @@ class _Claims:
         "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
-            dated = _stated(entry) and not posts[0].undated
-            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
-                return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
+            post = posts[0]
+            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
+            if no_other_date or keys[-1] in post.keys:
+                return post
+        return self._same(entry, keys[0], posts)
 
     def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
         """Without a guid, an entry whose link changed is known by its title and date."""
-        look = (entry.title, _stated(entry))
+        look = _look(entry)
         if entry.guid or not all(look) or self.shared[look] > 1:
             return None
-        posts = [p for p in self.known.find(f"{self.feed} {entry.title}") if _same(entry, p)]
+        known = self.known.find(f"{self.feed} {entry.title}")
+        posts = [post for post in known if _likeness(entry, post) == 2]
         return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
 
     def _free(self, handle: str) -> list[Post]:
         return [post for post in self.known.find(handle) if post.path not in self.taken]
 
-    def _same_post(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        if self.shared[key, (entry.title, _stated(entry))] > 1:
+    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
+        """Choose the post with the entry's title and date, where no other entry has them too."""
+        if self.shared[key, _look(entry)] > 1:
             return None
-        same = [post for post in posts if _same(entry, post)]
+        same = [post for post in posts if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
-def _same_date(entry: Entry, post: Post) -> bool:
-    return not post.undated and _stated(entry) in (post.date, post.updated or post.date)
+def _look(entry: Entry) -> tuple[str, datetime | None]:
+    return entry.title, _stated(entry)
 
 
-def _akin(entry: Entry, post: Post) -> bool:
-    """Title or date agrees."""
-    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
-
-
-def _same(entry: Entry, post: Post) -> bool:
-    """Title and date agree; a date that was made up stands for none and for a later one."""
-    stated = _stated(entry)
-    made_up = post.undated and bool(entry.title) and (stated is None or stated > post.date)
-    return entry.title == post.title and (made_up or _same_date(entry, post))
+def _likeness(entry: Entry, post: Post) -> int:
+    """Count what agrees, title and date; one made up stands for no date and for a later one."""
+    title, stated = _look(entry)
+    same_date = bool(stated) and not post.undated and stated in (post.date, post.updated)
+    made_up = bool(title) and post.undated and (stated is None or stated > post.date)
+    if title == post.title and (same_date or made_up):
+        return 2
+    return 1 if same_date or (title and title == post.title) else 0
 
 
 def additions(
@@ -1603,12 +1585,14 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in own}
-    posts |= {each.post.path: each.post for each in assigned if each.post}
+    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
     new = [each for each in assigned if not each.post]
     ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    newest = _newest([*ranks, *((post.date, 1, path) for path, post in posts.items())])
-    return [e for e, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest]
+    known = [(post.date, 1, path) for path, post in posts.items()]
+    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
+    return [
+        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
+    ]
 
 
 def removals(
@@ -1620,30 +1604,19 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds: dict[str, set[str]] = {
-        feed: set(dates) & known.posts.keys() for feed, dates in read.items()
-    }
+    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
     for path, post in known.posts.items():
         feeds.setdefault(post.feed, set()).add(path)
-    stay = {
-        rank[-1]
-        for paths in feeds.values()
-        for rank in _newest([(known.posts[path].date, 1, path) for path in paths])
-    }
+    stay, listed = set[str](), set[str]()
+    for paths in feeds.values():
+        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
     for dates in read.values():
-        stay |= {path for path, date in dates.items() if date >= cutoff}
-    listed = {path for dates in read.values() for path in dates}
+        stay.update(path for path, date in dates.items() if date >= cutoff)
+        listed.update(dates)
+    old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post
-        for path, post in known.posts.items()
-        if post.date < cutoff
-        and path not in stay
-        and (not post.undated or (post.feed in read and path not in listed))
+        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
     ]
-
-
-def _newest(ranks: list[Rank]) -> set[Rank]:
-    return set(heapq.nlargest(KEEP_NEWEST, ranks))
 
 
 ###############################################################################
@@ -1658,7 +1631,7 @@ def slugify(text: str, limit: int = 60) -> str:
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
@@ -1918,6 +1891,37 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
         ) from error
     return metadata, body
+
+
+# The head of a post as dump_post writes it. YAML takes ten times as long to read it, but has to
+# where the owner changed something.
+HEAD = re.compile(
+    r'---\n(?:title: (?P<title>".*")\n)?date: (?P<date>[-:T\d]+Z)\n'
+    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:description: ".*"\n)?(?:canonicalURL: ".*"\n)?'
+    r'source:\n(?:  name: ".*"\n)?(?:  site: ".*"\n)?  feed: (?P<feed>".*")\n'
+    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?(?:  keys:\n(?P<keys>(?:  - ".*"\n)+))?'
+    r'(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?(?:  image: ".*"\n)?'
+    r'(?:  enclosure: ".*"\n)?(?P<undated>  undated: true\n)?---\n'
+)
+HEAD_BYTES = 1 << 13
+
+
+def read_head(path: Path) -> dict[str, Any]:
+    """Return what known_post needs of a post file's metadata. Raises SuperfeedError.
+
+    What YAML writes in double quotes is JSON, or JSON refuses it.
+    """
+    with path.open("rb", buffering=0) as file:
+        found = HEAD.match(file.read(HEAD_BYTES).decode("utf-8", "replace"))
+    if found:
+        dates = found.groupdict("")
+        keys = dates["keys"].replace("  - ", "").splitlines()
+        quoted = [dates["title"] or '""', dates["feed"], dates["id"] or '""', *keys]
+        with suppress(ValueError):
+            title, feed, guid, *keys = json.loads(f"[{','.join(quoted)}]")
+            source = {"feed": feed, "id": guid, "keys": keys, "undated": dates["undated"]}
+            return {**dates, "title": title, "source": source}
+    return load_post(path.read_text("utf-8", "replace"), str(path))[0]
 
 
 def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
@@ -2427,7 +2431,17 @@ class State:
 
 def state_text(state: State) -> str:
     """Return a state as JSON."""
-    return json.dumps({"version": STATE_VERSION, **asdict(state)}, separators=(",", ":"))
+    feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
+    parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def check_kinds(known: State | FeedState) -> None:
+    """Raise TypeError when a field is of another type than it starts with."""
+    blank = type(known)()
+    for item in fields(known):
+        if type(getattr(known, item.name)) is not type(getattr(blank, item.name)):
+            raise TypeError(item.name)
 
 
 def parse_state(text: str) -> State:
@@ -2438,11 +2452,15 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-    except (TypeError, AttributeError, KeyError) as error:
+        check_kinds(state)
+        for known in feeds.values():
+            check_kinds(known)
+        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
+            from_iso(moment)
+        if not all(len(row) in (2, 9) for row in state.posts.values()):
+            raise TypeError
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise ValueError("it is not in superfeed's form") from error
-    kinds = (state.hosts, dict), (state.owed, list), (state.posts, dict), (state.commit, str)
-    if not all(isinstance(value, kind) for value, kind in kinds):
-        raise ValueError("it is not in superfeed's form")
     return state
 
 
@@ -2465,8 +2483,13 @@ class FileStore:
             ) from error
 
     def write(self, text: str) -> None:
-        """Write the text whole or not at all."""
-        write_whole(self.path, text)
+        """Write the text whole or not at all. Raises SuperfeedError."""
+        try:
+            write_whole(self.path, text)
+        except OSError as error:
+            raise SuperfeedError(
+                f"cannot write {self.path}: {error.strerror}", "see --state"
+            ) from error
 
     def set_aside(self) -> None:
         """Keep a file that cannot be used under another name."""
@@ -3266,7 +3289,7 @@ class Checkout:
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
@@ -3820,15 +3843,14 @@ def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
 
 @file_errors()
 def apply_plan(
-    target: Target,
-    plan: SyncPlan,
-    progress: Callable[..., Iterable[None]] = lambda _, items, __: items,
+    target: Target, plan: SyncPlan, tell: Callable[[Upload], None] = lambda _: None
 ) -> DeployResult:
     """Carry a plan out, group by group; the first failure stops the rest and raises."""
     uploads = [upload for group in plan.groups for upload in group]
-    groups = (in_threads(target.put, group, target.threads) for group in plan.groups)
-    for _ in progress("upload", itertools.chain.from_iterable(groups), len(uploads)):
-        pass
+    for group in plan.groups:
+        done = in_threads(target.put, group, target.threads)
+        for upload, _ in zip(group, done, strict=True):
+            tell(upload)
     if plan.delete:
         target.delete(plan.delete)
     return DeployResult(
@@ -3951,25 +3973,24 @@ class PurgeUrl:
 ###############################################################################
 
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` on."""
+def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on; a float must be above it."""
 
-    def read(text: str) -> int:
-        if not text.strip().isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return int(text)
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            value = kind(text)
+            if least < value < float("inf") or (value == least and kind is int):
+                return value
+        what = "a whole number from" if kind is int else "a number above"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {least:g}")
 
     return read
-
-
-def positive(text: str) -> float:
-    """Read a number above zero."""
-    with suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def matching(pattern: str, meant: str) -> Callable[[str], str]:
@@ -3985,18 +4006,14 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if re.match(r"https?://[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
-CANNED_ACLS = (
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
-    "bucket-owner-read", "bucket-owner-full-control",
-)  # fmt: skip
+SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
@@ -4036,24 +4053,20 @@ STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
         "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
-        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
-        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+        "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
-        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option(
-            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
-        ),
-        "--content": option(
-            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
-            choices=("summary", "full", "link"),
-        ),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
+                            type=SECTION),
+        "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
+                            "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
-                         type=whole(0), dest="keep_days"),
+                         type=number(0), dest="keep_days"),
     },
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
@@ -4074,7 +4087,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
-                               type=whole(0)),
+                               type=number(0)),
     },
     "purge": {
         "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
@@ -4109,36 +4122,30 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings: dict[str, list[str]] = {}
-    for number, line in enumerate(read_conf(path).splitlines(), 1):
+    settings = []
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             pairs = configargparse.DefaultConfigFileParser().parse([line])
         except configargparse.ConfigFileParserException as error:
             raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, value in pairs.items():
+        for key, given in pairs.items():
             name = key.lstrip("-").replace("_", "-")
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-            for each in values:
-                check_setting(action, each, where)
-            settings[name] = [conf_path(path.parent, name, each) for each in values]
-    lines = (
-        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
-        for name, values in settings.items()
-    )
-    return "\n".join(lines)
-
-
-def read_conf(path: Path) -> str:
-    """Read a conf file. Raises ConfigError."""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            for value in values:
+                check_setting(action, value, where)
+            as_list = f"[{', '.join(values)}]"
+            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
+            settings.append(f"{name} = {value}")
+    return "\n".join(settings)
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4166,10 +4173,10 @@ def conf_path(folder: Path, name: str, value: str) -> str:
 
 def parse_config(argv: Sequence[str]) -> Config:
     """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
-    parser = make_parser()
+    parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
-    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
-    conf = named.config or env.get("SUPERFEED_CONFIG")
+    conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
@@ -4195,14 +4202,6 @@ def absolute(path: str | Path) -> str:
     return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
 
 
-def only_config(argv: Sequence[str]) -> list[str]:
-    """Return only --config and its value of a command line."""
-    for number, text in enumerate(argv):
-        if text == "--config" or text.startswith("--config="):
-            return list(argv[number : number + 2 - ("=" in text)])
-    return []
-
-
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
     for flag, address, form in (
@@ -4210,8 +4209,7 @@ def check_config(config: Config) -> None:
         ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
         if "://" in address and not re.fullmatch(form, address):
-            key = "/KEY" if flag == "--state" else "[/PREFIX]"
-            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
@@ -4245,10 +4243,6 @@ class Report:
     look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
-    def add_feed(self, row: dict[str, Any]) -> None:
-        """Add a feed's row."""
-        self.feeds = [*(self.feeds or ()), row]
-
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Note how long a stage takes."""
@@ -4272,45 +4266,41 @@ class Report:
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
-        error = self.error and {"message": str(self.error), "hint": self.error.hint}
         parts = {
             "version": 1,
             "superfeed": __version__,
             "started": iso(self.started),
             "seconds": self.seconds,
             "exit": self.exit_code,
-            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+            "error": ": ".join(filter(None, (str(self.error), self.error.hint)))
+            if self.error
+            else None,
         }
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
     def summary(self) -> str:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
-        facts = [*self.feed_facts(), *self.publishing_facts()]
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
-
-    def feed_facts(self) -> Iterator[str]:
-        """Yield what became of feeds and posts, in words."""
+        facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
-            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
-            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
-        if self.posts:
+            shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
+            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+        if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
-            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
-            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
-
-    def publishing_facts(self) -> Iterator[str]:
-        """Yield what became of the site, in words."""
+            changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
+            total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
+            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
         if self.commit and self.commit["sha"]:
-            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
         if self.build:
-            yield f"{count(self.build['pages'], 'page')} built"
+            facts.append(f"{count(self.build['pages'], 'page')} built")
         if self.deploy:
-            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
         if self.purge and self.purge["paths"]:
-            yield f"{count(self.purge['paths'], 'path')} purged"
+            facts.append(f"{count(self.purge['paths'], 'path')} purged")
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
@@ -4323,10 +4313,8 @@ class Report:
             + (f" and {len(names) - 5} more" * (len(names) > 5))
             for cause, names in causes.items()
         ]
-        for feed in self.feeds or ():
-            if feed["moved_to"]:
-                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
-        return lines
+        moved = [feed for feed in self.feeds or () if feed["moved_to"]]
+        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
 
 
 def count(number: int, noun: str) -> str:
@@ -4337,6 +4325,23 @@ def count(number: int, noun: str) -> str:
 ###############################################################################
 # The run
 ###############################################################################
+
+
+@contextmanager
+def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
+    if not shown or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda name: bars.update(
+            task, advance=1, description=f"{what} {escape(masked(name)):.40}"
+        )
 
 
 @dataclass
@@ -4352,7 +4357,7 @@ class Run:
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Progress
+    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -4390,9 +4395,11 @@ class Run:
 
         Saved sooner, a crash would turn into a 304 next time, and the entries would be lost.
         """
-        self.state.feeds |= self.fresh
+        before = self.state.feeds, self.state.commit
+        self.state.feeds = {**self.state.feeds, **self.fresh}
         self.state.commit = self.checkout.head()
-        self.save_state()
+        if before != (self.state.feeds, self.state.commit):
+            self.save_state()
 
 
 ###############################################################################
@@ -4456,9 +4463,7 @@ def open_library(run: Run, feeds: dict[str, Feed]) -> Library:
     for path, mtime_ns, size in post_files(folder):
         row = run.state.posts.get(path)
         if not row or row[:2] != [mtime_ns, size]:
-            post = known_post(
-                load_post((folder / path).read_text("utf-8", "replace"), path)[0], path
-            )
+            post = known_post(read_head(folder / path), path)
             row = [mtime_ns, size, *post_row(post)] if post else [mtime_ns, size]
         index[path] = row
         if len(row) > 2:
@@ -4487,16 +4492,8 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def post_row(post: Post) -> list[Any]:
     """Return a post as a row of the index."""
-    updated = iso(post.updated)
-    return [
-        post.feed,
-        list(post.keys),
-        post.guid,
-        post.title,
-        iso(post.date),
-        updated,
-        post.undated,
-    ]
+    dates = iso(post.date), iso(post.updated)
+    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
 
 
 def post_of_row(path: str, row: Sequence[Any]) -> Post:
@@ -4533,15 +4530,15 @@ def read_all(
     asked = [feed for key, feed in feeds.items() if not held[key]]
     answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    with closing(web), closing(Reader(run.config.content)) as reader:
+    bar = run.progress("fetching", len(asked))
+    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
-        for feed, answer in run.progress(
-            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
-        ):
+        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(answer)
+            tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -4604,6 +4601,11 @@ def live_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+###############################################################################
+# Changing posts
+###############################################################################
+
+
 def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
@@ -4623,9 +4625,7 @@ def plan_edits(
             yield edit
         for each in assigned:
             yield from known_edit(library, key, sources[key], each, run.now)
-    old = read_sources(run.checkout.folder)
-    yield from orphan_edits(library, old, sources)
-    yield from readdressed_edits(library, old, sources)
+    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
         yield removal(library, post)
 
@@ -4650,19 +4650,21 @@ def known_edit(
     if not post:
         return
     adopted, updates = each.feed != post.feed, is_update(entry, post, now)
-    old = new = ""
+    text, old = "", library.read(post.path) if adopted or updates or each.keys != post.keys else ""
     if each.feed == key and (adopted or updates):
         moved_on = entry.published and entry.published <= now and not post.undated
         date = entry.published if moved_on and entry.published else post.date
-        updated = later(entry.updated, date, now)
-        post = replace(post, title=entry.title, date=date, updated=updated, keys=each.keys)
-        old, metadata = library.read(post.path), front_matter(entry, source, post)
-        new = rewrite_post(old, post.path, metadata, post_body(entry, source))
+        post = replace(post, title=entry.title, date=date, keys=each.keys)
+        body = post_body(entry, source)
+        # Some feeds stamp every entry at every build: another stamp alone is no news.
+        if rewrite_post(old, post.path, front_matter(entry, source, post), body) != old:
+            post = replace(post, updated=later(entry.updated, date, now))
+            text = rewrite_post(old, post.path, front_matter(entry, source, post), body)
     elif each.keys != post.keys:
-        new = with_source(library.read(post.path), post.path, {"keys": list(each.keys)})
-    if new != old:
+        text = with_source(old, post.path, {"keys": list(each.keys)})
+    if text:
         library.put(replace(post, feed=each.feed, keys=each.keys, guid=post.guid or entry.guid))
-        yield Edit(post.path, new, "updated" if updates else "kept", key)
+        yield Edit(post.path, text, "updated" if updates else "kept", key)
 
 
 def later(updated: datetime | None, date: datetime, now: datetime) -> datetime | None:
@@ -4670,31 +4672,21 @@ def later(updated: datetime | None, date: datetime, now: datetime) -> datetime |
     return updated if updated and date < updated <= now else None
 
 
-def orphan_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+def moved_edits(
+    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    """Yield what becomes of posts whose feed went from the list, moved, or became private."""
     for post in library.orphans():
-        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        heir = old.get(post.feed, {}).get("moved_to", "")
         if heir in sources:
-            keys = adopted_keys(post, heir)
-            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+            guid = Entry(post.guid, "", post.title, None, None)
+            new = entry_keys(heir, guid) if post.guid else ()
+            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
+            yield resourced(library, adopted, sources[heir])
         else:
             yield removal(library, post)
-
-
-def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
-    """Return a post's keys with its guid's under another feed."""
-    guid = Entry(post.guid, "", post.title, None, None)
-    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
-
-
-def readdressed_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
-) -> Iterator[Edit]:
-    """Yield the posts that still name a feed's former address: it moved, or became private."""
     for key, source in sources.items():
-        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+        if old.get(key, {}).get("feed", source.feed) != source.feed:
             for path in sorted(library.own.get(key, ())):
                 yield resourced(library, library.known.posts[path], source)
 
@@ -4835,12 +4827,9 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
             write_whole(path, text)
 
 
-def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
-    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
-    run.fresh = dict(after)
-    run.state.feeds = {key: with_validators(state, states[key]) for key, state in after.items()}
-    run.save_state()
-
+###############################################################################
+# Checking
+###############################################################################
 
 YEAR = timedelta(days=365)
 
@@ -4877,11 +4866,12 @@ def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
     states = {key: FeedState() for key in feeds}
-    found = []
+    found, rows = [], list[dict[str, Any]]()
+    run.report.feeds = rows
     for key, reading in read_all(run, feeds, states).items():
         state = state_after(reading, states[key], run.now)
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
-        run.report.add_feed(row)
+        rows.append(row)
         rank, advice = advise(row, run.now)
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
@@ -4913,63 +4903,10 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 ###############################################################################
-# Stages
+# Commits and builds
 ###############################################################################
 
-PLACEHOLDER = "https://example.org"
 MAX_SET_ASIDE = 50
-
-
-def need_checkout(run: Run) -> None:
-    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
-    checkout = run.checkout
-    if not checkout.is_checkout():
-        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
-    if run.was_killed:
-        checkout.clear_remains()
-        run.was_killed = False
-    checkout.settle()
-
-
-def refuse_full_folder(folder: Path) -> None:
-    """Raise ConfigError when a folder that is no checkout holds something."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
-    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
-    if all(path.exists() for path in paths):
-        return paths[0].samefile(paths[1])
-    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
-
-
-def start_site(checkout: Checkout, section: str) -> None:
-    """Fill a checkout without any commit with the starter site, its feeds in this section."""
-    starter = HERE / "examples" / "site"
-    if not starter.is_dir():
-        raise ConfigError(
-            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
-            "name your site with --repo URL, or keep examples/site beside the script",
-        )
-    layouts = checkout.folder / "layouts"
-    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
-    if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
-        (layouts / "feeds").rename(layouts / section)
-        settings = checkout.folder / "hugo.toml"
-        text = settings.read_text("utf-8").replace(
-            'feedsSection = "feeds"', f'feedsSection = "{section}"'
-        )
-        settings.write_text(text, "utf-8")
-    checkout.choose_identity()
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
@@ -5057,8 +4994,13 @@ def main_section(run: Run) -> str:
     Nothing where he has none. Warns with the line to add.
     """
     content = run.checkout.folder / run.site.content_dir
-    sections = [path for path in content.glob("*/") if path.name != run.config.section]
-    sizes = {path.name: sum(1 for _ in path.rglob("[!_]*.md")) for path in sections}
+    sizes = {
+        path.name: sum(1 for _ in path.rglob("[!_]*.md"))
+        for path in content.glob("*/")
+        # Several superfeeds may share a site: each section of theirs has this layout.
+        if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
+    }
+    sizes.pop(run.config.section, None)
     chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
     if not chosen or not sizes[chosen]:
         return ""
@@ -5068,12 +5010,17 @@ def main_section(run: Run) -> str:
 
 
 def check_build(built: Path, section: str) -> None:
-    """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    """Refuse a site without a home page; warn of a section without a page or a good RSS.
+
+    No section: there is none in the checkout, as in a run that only publishes.
+    """
     # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
+    if not section:
+        return
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
     feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
@@ -5095,6 +5042,65 @@ def replace_folder(new: Path, target: Path) -> None:
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
+
+
+###############################################################################
+# Stages
+###############################################################################
+
+PLACEHOLDER = "https://example.org"
+
+
+def need_checkout(run: Run) -> None:
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def pull(run: Run) -> None:
@@ -5135,9 +5141,15 @@ def collect(run: Run) -> None:
     kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
-    remember(run, states, after)
+    # Pauses and failures are saved at once; validators wait until their posts are safe.
+    run.fresh = after
+    run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
+    run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
+    run.save_state()
+    rows: list[dict[str, Any]] = []
+    run.report.feeds = rows
     for key, reading in readings.items():
-        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        rows.append(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
@@ -5183,7 +5195,8 @@ def build(run: Run) -> None:
         pages = build_with_set_asides(run, built, aside)
     finally:
         checkout.restore(checkout.dirty() - before - aside)
-    check_build(built, run.config.section)
+    has_section = (checkout.folder / run.section).is_dir()
+    check_build(built, run.config.section if has_section else "")
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
     if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
@@ -5217,7 +5230,9 @@ def deploy(run: Run) -> None:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
-    run.report.deploy = asdict(apply_plan(target, plan, run.progress))
+    with run.progress("uploading", sum(map(len, plan.groups))) as tell:
+        result = apply_plan(target, plan, lambda upload: tell(upload.key))
+    run.report.deploy = asdict(result)
 
 
 def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
@@ -5290,24 +5305,6 @@ def set_up_logging(config: Config) -> None:
         effect.setLevel(logging.INFO)
 
 
-class Progress:
-    """Shows how far long work is, on a terminal only."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self.shown = shown
-
-    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the items, with a bar that moves as they pass."""
-        if not self.shown or not total:
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(items, what, total, console=console, transient=True)
-
-
 class DryStore:
     """A state that is read and never written."""
 
@@ -5319,6 +5316,11 @@ class DryStore:
 
     def set_aside(self) -> None:
         """Leave it where it is."""
+
+
+def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
+    """Return the progress bar of a run: shown on a terminal, never in cron."""
+    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
 
 
 @contextmanager
@@ -5340,10 +5342,11 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        store = open_store(config, checkout)
+        kept = open_store(config, checkout)
+        store = DryStore(kept) if config.dry_run else kept
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5358,7 +5361,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
             Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
-            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+            progress=progress_for(config), feeds=feeds,
         )  # fmt: skip
 
 
@@ -5375,7 +5378,7 @@ def sandbox(config: Config) -> Iterator[Config]:
 
         def take(source: str, target: str) -> None:
             inside = Path(source).relative_to(site).parts
-            changed_in_place = inside[0] == ".git" and inside[1] != "objects"
+            changed_in_place = inside[0] == ".git" and inside[1:2] != ("objects",)
             fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
             (os.link if fixed else shutil.copy2)(source, target)
 

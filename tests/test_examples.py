@@ -1,4 +1,4 @@
-"""feeds.txt and what examples/ holds for a machine of one's own: each is loaded by what reads it."""
+"""feeds.txt, and what examples/ holds for a machine of one's own: each loaded by its reader."""
 
 import configparser
 import os
@@ -52,7 +52,7 @@ def settings(conf: str) -> dict[str, str]:
 def test_the_conf_names_every_setting():
     flags = {
         option.removeprefix("--")
-        for action in load_superfeed().make_parser()._actions
+        for action in load_superfeed().make_parser()._actions  # noqa: SLF001 - no public list
         for option in action.option_strings
         if option.startswith("--")
     }
@@ -179,7 +179,9 @@ def nginx(tmp_path):
     address = f"127.0.0.1:{free_ports(1)[0]}"
     text = (EXAMPLES / "nginx.conf").read_text()
     assert "listen 80;" in text
-    text = text.replace("listen 80;", f"listen {address};").replace("/var/www/you.example", str(www))
+    text = text.replace("listen 80;", f"listen {address};").replace(
+        "/var/www/you.example", str(www)
+    )
     (tmp_path / "you.conf").write_text(text)
     main = tmp_path / "nginx.conf"
     # Started by root, its workers are somebody's who cannot look into pytest's folders.
@@ -190,7 +192,9 @@ def nginx(tmp_path):
     )
     assert tested.returncode == 0, tested.stderr
     assert "warn" not in tested.stderr
-    with subprocess.Popen([binary, "-c", main, "-p", tmp_path], stderr=subprocess.DEVNULL) as server:
+    with subprocess.Popen(
+        [binary, "-c", main, "-p", tmp_path], stderr=subprocess.DEVNULL
+    ) as server:
         yield f"http://{address}", www
         server.terminate()
 
