@@ -2344,8 +2344,7 @@ def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
             f"{options.max_delete} may be deleted: nothing was uploaded or deleted",
-            f"look at {min(others)!r} and the others with --dry-run --max-delete {len(others)}; "
-            "if they may go, leave --dry-run out",
+            f"look at them with --dry-run --max-delete {len(others)} (one is {min(others)!r})",
         )
     return tuple(sorted(own | others))
 
@@ -3482,18 +3481,16 @@ AWS_CURES = {
     "NoSuchBucket": "create the bucket, or correct the name in --deploy",
     "AccessDenied": "allow s3:ListBucket on the bucket; s3:GetObject, s3:PutObject and "
     "s3:DeleteObject on its objects; cloudfront:CreateInvalidation for --cloudfront",
-    "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID or the profile; the key may have been deleted",
+    "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID or the profile",
     "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY: no quotes or spaces around it",
-    "ExpiredToken": "get new credentials (aws sso login, or a new session token); the next run "
-    "goes on where this one stopped",
-    "AccessControlListNotSupported": "leave --acl out: new buckets have their ACLs off; readers "
-    "are let in by a bucket policy or CloudFront's origin access control",
+    "ExpiredToken": "log in again (aws sso login); the next run goes on where this one stopped",
+    "AccessControlListNotSupported": "leave --acl out: new buckets refuse ACLs; a bucket policy or "
+    "CloudFront's origin access control lets readers in",
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
-    "NoRegionError": "set AWS_DEFAULT_REGION",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
-    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
-    "on a machine with a role",
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "NoRegionError": "set AWS_DEFAULT_REGION",
     "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
 }
 
@@ -3592,7 +3589,7 @@ class Bucket:
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates(),
         )
 
-    def _remember(self, request: Any, **_: object) -> None:  # noqa: ANN401 - botocore is untyped
+    def _remember(self, request: Any, **_: object) -> None:
         """Keep address and region of a listing: where it worked, all else of the bucket is."""
         from botocore.utils import get_environ_proxies
 
@@ -3878,7 +3875,7 @@ CLOUDFLARE_BATCH = 30  # allowed on every plan
 CLOUDFLARE_MAX_WAIT_S = 120
 
 
-def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
+def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:
     """Send one small request. SuperfeedError names `where`, never the address."""
     import urllib3
 
@@ -3924,11 +3921,6 @@ class Cloudflare:
     """A zone. Its token is sent to the API and to nobody else."""
 
     def __init__(self, zone: str, token: str, site_url: str) -> None:
-        if not token:
-            raise ConfigError(
-                "--cloudflare needs a token",
-                "set CLOUDFLARE_API_TOKEN to one that may purge the cache of this zone",
-            )
         api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
         self._url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
         self._token = mask(token)

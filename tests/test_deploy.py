@@ -6,7 +6,6 @@ import hashlib
 import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from support.s3 import kms_etag, multipart_etag
@@ -695,12 +694,6 @@ def test_a_failed_purge_says_so_without_the_token(cloudflare, zone):
     cloudflare.broken(500)
     with pytest.raises(sf.SuperfeedError, match="HTTP 500"):
         zone.purge(["/a"])
-
-
-def test_cloudflare_without_a_token_is_a_mistake_in_the_options():
-    with pytest.raises(sf.ConfigError, match="token") as failure:
-        sf.Cloudflare("zone", "", "https://example.org/")
-    assert "CLOUDFLARE_API_TOKEN" in failure.value.hint
 
 
 def test_a_purge_url_is_fetched(web):
