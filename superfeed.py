@@ -1856,13 +1856,8 @@ def quoting_dumper() -> type:
             return True
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
-        pairs = [
-            (
-                dumper.represent_scalar("tag:yaml.org,2002:str", str(key)),
-                dumper.represent_data(value),
-            )
-            for key, value in data.items()
-        ]
+        name = functools.partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
+        pairs = [(name(str(key)), dumper.represent_data(value)) for key, value in data.items()]
         return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
 
     def quoted(dumper: Any, data: str) -> Any:
@@ -4065,8 +4060,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-                            type=SECTION),
+        "--section": option("NAME", "posts go to <contentDir>/NAME (feeds)", "feeds", type=SECTION),
         "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
                             "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
@@ -4117,7 +4111,6 @@ EPILOG = """examples:
   superfeed.py --repo git@host:me/site.git --deploy s3://my-bucket --cloudfront E123
   superfeed.py --check                                  are my feeds well?
   superfeed.py --dry-run                                what would happen?
-
 Every flag can stand in superfeed.conf (keep = 30) or the environment (SUPERFEED_KEEP=30).
 """
 
