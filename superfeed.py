@@ -76,8 +76,8 @@ import time
 import unicodedata
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager, suppress
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
@@ -87,10 +87,9 @@ from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
-from uuid import uuid4
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
@@ -813,7 +812,8 @@ _ZONES = {
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _CLOCK = (
     r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
-    r" ?(?:(?P<sign>[+-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?|(?![ap]m)[a-z]{1,5})?"
+    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
+    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
 )
 # Sun, 22 Nov 2026
 _RFC_822 = (
@@ -833,9 +833,9 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).replace("\u2212", "-").split())
-    text = re.sub(r" ?[\[(][^\])]*[\])]$|(?:GMT|UTC?) ?(?=[+-]\d)", "", text)
-    text = re.sub(r"(?<![A-Za-z])[A-Za-z]+$", lambda m: _ZONES.get(m[0].upper(), m[0]), text)
+    text = " ".join(html.unescape(raw[:100]).split())
+    start, space, last_word = text.rpartition(" ")
+    text = start + _ZONES.get(last_word.upper(), space + last_word)
     if not re.search(r"\d", text):
         return None
     strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
@@ -850,22 +850,21 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
 
 
 def _moment(parts: dict[str, str]) -> datetime:
-    number = {name: int(text) for name, text in parts.items() if text.isdigit()}
-    month = number.get("month") or _MONTHS.index(parts["month"].lower()) + 1
-    year = number["year"]
+    month, year = parts["month"].lower(), int(parts["year"])
     if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
         year += 2000 if year < 50 else 1900
     clock = timedelta(
-        hours=number["hour"],
-        minutes=number["minute"],
-        seconds=min(number["second"], 59),  # a leap second
+        hours=int(parts["hour"]),
+        minutes=int(parts["minute"]),
+        seconds=min(int(parts["second"]), 59),  # a leap second
         microseconds=int(parts["part"][:6].ljust(6, "0")),
     )
     if clock > timedelta(days=1):
         raise ValueError(clock)
-    east = timedelta(hours=number["zone_hour"], minutes=number["zone_minute"])
-    midnight = datetime(year, month, number["day"], tzinfo=UTC)
-    return midnight + clock + (east if parts["sign"] == "-" else -east)
+    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
+    return midnight + clock + (-east if parts["sign"] == "+" else east)
 
 
 @cache
@@ -1047,19 +1046,22 @@ def _authors(source: Any) -> list[str]:
     return [html.unescape(name) for name in names if name]
 
 
-def _media(source: Any) -> list[tuple[str, str]]:
-    """List the files of an entry, each with its address and its kind: image, audio, video."""
+def _media(source: Any) -> tuple[str, str]:
+    """Find the first picture and the first sound or film of an entry."""
     import mimetypes
 
+    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
+    enclosure = ""
     files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
-    found = []
     for file in (*files, *source.get("media_content", ())):
-        address, kind = _text(file, "href", "url"), _text(file, "type", "medium")
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
         kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        found.append((address, kind.partition("/")[0]))
-    thumbnails = [(_text(picture, "url"), "image") for picture in source.get("media_thumbnail", ())]
-    logo = _text(source.get("image") or {}, "href")
-    return [each for each in (*thumbnails, *found, (logo, "image")) if each[0]]
+        if kind.startswith("image"):
+            pictures.append(address)
+        elif kind.startswith(("audio", "video")):
+            enclosure = enclosure or address
+    pictures.append(_text(source.get("image") or {}, "href"))
+    return next(filter(None, pictures), ""), enclosure
 
 
 def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
@@ -1067,9 +1069,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
     details += source.get("content", ())
     base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
-    media = _media(source)
-    image = next((address for address, kind in media if kind == "image"), "")
-    enclosure = next((address for address, kind in media if kind in ("audio", "video")), "")
+    image, enclosure = _media(source)
     guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
     if link == guid and "://" not in link and not link.startswith("/"):
         link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
@@ -1079,17 +1079,14 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     title = _title(source) or one_line(summary or link.partition("://")[2], 80)
     if not (guid or title or any(texts) or image):
         return None
-    body = ""
-    if content != "link":
-        long = content == "full"
-        body = markdown(max(texts, key=len), link or base) if long else markdown_text(summary)
+    body = markdown_text(summary) if content == "summary" else ""
+    if content == "full":
+        body = markdown(max(texts, key=len), link or base)
     guid = one_line(guid, 100_000)
     if len(guid) > 500:
         guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
     language = _text(feed, "language")
-    tags = [
-        one_line(html.unescape(_text(tag, "label", "term")), 40) for tag in source.get("tags", ())
-    ]
+    labels = [html.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
         guid=guid,
         link=link,
@@ -1097,7 +1094,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
         published=parse_date(_text(source, "published", "created"), language),
         updated=parse_date(_text(source, "updated", "date"), language),
         author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
-        tags=tuple(dict.fromkeys(filter(None, tags)))[:10],
+        tags=tuple(dict.fromkeys(one_line(label, 40) for label in labels if label))[:10],
         excerpt=summary,
         body=body,
         image=safe_url(image, base),
@@ -1254,7 +1251,7 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    items = [_json_item(item) for item in _dicts(feed, "items")]
+    items = [_json_item(item) for item in _dicts(feed["items"])]
     return _document(_json_item(feed), items, url, content)
 
 
@@ -1263,10 +1260,10 @@ def _json_item(item: dict[str, Any]) -> dict[str, Any]:
 
     What has the wrong type is left out, here or by `_text`.
     """
-    files, tags = _dicts(item, "attachments"), item.get("tags")
-    author = item.get("author")
     markup = {"type": "text/html", "value": item.get("content_html")}
     words = {"type": "text/plain", "value": item.get("content_text")}
+    tags = item.get("tags")
+    tags = tags if isinstance(tags, list) else []
     return {
         "id": item.get("id"),
         "link": _text(item, "url", "external_url", "home_page_url"),
@@ -1274,20 +1271,16 @@ def _json_item(item: dict[str, Any]) -> dict[str, Any]:
         "title_detail": {"type": "text/plain", "value": item.get("title")},
         "published": item.get("date_published"),
         "updated": item.get("date_modified"),
-        "authors": _dicts(item, "authors") or ([author] if isinstance(author, dict) else []),
-        "tags": [{"term": tag} for tag in tags if type(tag) is str] if type(tags) is list else [],
+        "authors": _dicts(item.get("authors")) or _dicts([item.get("author")]),
+        "tags": [{"term": tag} for tag in tags if isinstance(tag, str)],
         "summary_detail": {"type": "text/plain", "value": item.get("summary")},
         "content": [markup if markup["value"] else words],
-        "links": [
-            {"rel": "enclosure", "href": file.get("url"), "type": file.get("mime_type")}
-            for file in files
-        ],
         "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _dicts(item.get("attachments")),
     }
 
 
-def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = source.get(key)
+def _dicts(values: Any) -> list[dict[str, Any]]:
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
@@ -1299,18 +1292,12 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
-TRACKING_PREFIXES = ("utm_", "mtm_")
-# fmt: off
-TRACKING = frozenset((
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
-    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
-    "oly_enc_id", "at_medium", "at_campaign", "xtor",
-))
-# fmt: on
+_TRACKING = (
+    r"(?i)(utm_.*|mtm_.*|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|igshid|mc_cid"
+    r"|mc_eid|mkt_tok|_hsenc|_hsmi|vero_id|oly_anon_id|oly_enc_id|at_medium|at_campaign|xtor)(=.*)?"
+)
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
-Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
-HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
@@ -1336,9 +1323,8 @@ def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = 
 
 
 def _without_tracking(query: str) -> str:
-    names = ((part, part.partition("=")[0].lower()) for part in query.split("&") if part)
-    kept = (p for p, n in names if n not in TRACKING and not n.startswith(TRACKING_PREFIXES))
-    return "&".join(kept)
+    parts = query.split("&")
+    return "&".join(part for part in parts if part and not re.fullmatch(_TRACKING, part))
 
 
 def _sha256_hex(*parts: str) -> str:
@@ -1348,7 +1334,7 @@ def _sha256_hex(*parts: str) -> str:
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
-    if hidden := HIDDEN_ADDRESS.fullmatch(url):
+    if hidden := re.fullmatch(r"(?:https://[^/]*/)?#([0-9a-f]{12})", url):
         return hidden[1]
     return _sha256_hex(canonical_link(url, allow_home=True) or url)[:12]
 
@@ -1363,10 +1349,9 @@ def published_address(feed: Feed) -> str:
 
 def _guid_name(feed: str, guid: str) -> str:
     guid = guid.strip()
-    lower = guid.lower()
-    if lower.startswith(("http://", "https://")):
+    if re.match(r"(?i)https?://", guid):
         return canonical_link(guid, keep_fragment=True)
-    if lower.startswith(("tag:", "urn:")):
+    if re.match(r"(?i)(tag|urn):", guid):
         return guid
     return guid and f"{feed}\n{guid}"
 
@@ -1424,7 +1409,7 @@ class Known:
         """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
-        self._paths: dict[str, tuple[str, ...]] = {}
+        self._found: defaultdict[str, dict[str, Post]] = defaultdict(dict)  # by handle and path
         for post in posts:
             self.put(post)
 
@@ -1433,17 +1418,17 @@ class Known:
         self.drop(post.path)
         self.posts[post.path] = post
         for handle in self._handles(post):
-            self._paths[handle] = (*self._paths.get(handle, ()), post.path)
+            self._found[handle][post.path] = post
 
     def drop(self, path: str) -> None:
         """Forget the post with this path, if there is one."""
-        post = self.posts.pop(path, None)
-        for handle in self._handles(post) if post else ():
-            self._paths[handle] = tuple(p for p in self._paths[handle] if p != path)
+        if post := self.posts.pop(path, None):
+            for handle in self._handles(post):
+                del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
         """All posts with a key, or that go by a name: see `_handles`."""
-        return [self.posts[path] for path in self._paths.get(handle, ())]
+        return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
         handles = set(post.keys)
@@ -1478,19 +1463,15 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
     claims = _Claims(feed, list(folded.values()), known)
     for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
         claims.claim(step)
-    return [
-        _assigned(feed, entry, keys, claims.posts.get(index), known.listed)
-        for index, (entry, keys) in enumerate(claims.entries)
-    ]
-
-
-def _assigned(
-    feed: str, entry: Entry, keys: tuple[str, ...], post: Post | None, listed: Collection[str]
-) -> Assigned:
-    if post is None:
-        return Assigned(entry, keys, None, feed)
-    both = tuple(dict.fromkeys(post.keys + keys))[: max(MAX_KEYS, len(post.keys))]
-    return Assigned(entry, both, post, post.feed if post.feed in listed else feed)
+    assigned = []
+    for index, (entry, keys) in enumerate(claims.entries):
+        post, owner = claims.posts.get(index), feed
+        if post:
+            most = max(MAX_KEYS, len(post.keys))
+            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
+            owner = post.feed if post.feed in known.listed else feed
+        assigned.append(Assigned(entry, keys, post, owner))
+    return assigned
 
 
 class _Claims:
@@ -1503,12 +1484,12 @@ class _Claims:
         self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
     ) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}
+        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
-            look = (entry.title, _stated(entry))
-            self.shared.update([keys, look, *keys[: len(set(keys))], *((k, look) for k in keys)])
+            look = _look(entry)
+            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
 
     def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
@@ -1519,37 +1500,35 @@ class _Claims:
                 rivals.setdefault(post.path, []).append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
-            likeness = [
-                (_same(self.entries[i][0], post), _akin(self.entries[i][0], post)) for i in indexes
-            ]
-            self.posts[indexes[likeness.index(max(likeness))]] = post
+            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
+            self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
             return posts[0]
         twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same_post(entry, keys[0], posts) or twin
+        return self._same(entry, keys[0], posts) or twin
 
     def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         posts = self._free(keys[0])
         if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
             return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        return self._same(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
         alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _akin(entry, own[0]):
+        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
             return own[0]
         copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same_post(entry, keys[1], posts) or copy
+        return self._same(entry, keys[1], posts) or copy
 
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
@@ -1557,44 +1536,45 @@ class _Claims:
         "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
-            dated = _stated(entry) and not posts[0].undated
-            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
-                return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
+            post = posts[0]
+            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
+            if no_other_date or keys[-1] in post.keys:
+                return post
+        return self._same(entry, keys[0], posts)
 
     def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
         """Without a guid, an entry whose link changed is known by its title and date."""
-        look = (entry.title, _stated(entry))
+        look = _look(entry)
         if entry.guid or not all(look) or self.shared[look] > 1:
             return None
-        posts = [p for p in self.known.find(f"{self.feed} {entry.title}") if _same(entry, p)]
+        known = self.known.find(f"{self.feed} {entry.title}")
+        posts = [post for post in known if _likeness(entry, post) == 2]
         return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
 
     def _free(self, handle: str) -> list[Post]:
         return [post for post in self.known.find(handle) if post.path not in self.taken]
 
-    def _same_post(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        if self.shared[key, (entry.title, _stated(entry))] > 1:
+    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
+        """Choose the post with the entry's title and date, where no other entry has them too."""
+        if self.shared[key, _look(entry)] > 1:
             return None
-        same = [post for post in posts if _same(entry, post)]
+        same = [post for post in posts if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
-def _same_date(entry: Entry, post: Post) -> bool:
-    return not post.undated and _stated(entry) in (post.date, post.updated or post.date)
+def _look(entry: Entry) -> tuple[str, datetime | None]:
+    return entry.title, _stated(entry)
 
 
-def _akin(entry: Entry, post: Post) -> bool:
-    """Title or date agrees."""
-    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
-
-
-def _same(entry: Entry, post: Post) -> bool:
-    """Title and date agree; a date that was made up stands for none and for a later one."""
-    stated = _stated(entry)
-    made_up = post.undated and bool(entry.title) and (stated is None or stated > post.date)
-    return entry.title == post.title and (made_up or _same_date(entry, post))
+def _likeness(entry: Entry, post: Post) -> int:
+    """Count what agrees, title and date; one made up stands for no date and for a later one."""
+    title, stated = _look(entry)
+    same_date = bool(stated) and not post.undated and stated in (post.date, post.updated)
+    made_up = bool(title) and post.undated and (stated is None or stated > post.date)
+    if title == post.title and (same_date or made_up):
+        return 2
+    return 1 if same_date or (title and title == post.title) else 0
 
 
 def additions(
@@ -1604,12 +1584,14 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in own}
-    posts |= {each.post.path: each.post for each in assigned if each.post}
+    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
     new = [each for each in assigned if not each.post]
     ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    newest = _newest([*ranks, *((post.date, 1, path) for path, post in posts.items())])
-    return [e for e, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest]
+    known = [(post.date, 1, path) for path, post in posts.items()]
+    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
+    return [
+        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
+    ]
 
 
 def removals(
@@ -1621,30 +1603,19 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds: dict[str, set[str]] = {
-        feed: set(dates) & known.posts.keys() for feed, dates in read.items()
-    }
+    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
     for path, post in known.posts.items():
         feeds.setdefault(post.feed, set()).add(path)
-    stay = {
-        rank[-1]
-        for paths in feeds.values()
-        for rank in _newest([(known.posts[path].date, 1, path) for path in paths])
-    }
+    stay, listed = set[str](), set[str]()
+    for paths in feeds.values():
+        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
     for dates in read.values():
-        stay |= {path for path, date in dates.items() if date >= cutoff}
-    listed = {path for dates in read.values() for path in dates}
+        stay.update(path for path, date in dates.items() if date >= cutoff)
+        listed.update(dates)
+    old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post
-        for path, post in known.posts.items()
-        if post.date < cutoff
-        and path not in stay
-        and (not post.undated or (post.feed in read and path not in listed))
+        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
     ]
-
-
-def _newest(ranks: list[Rank]) -> set[Rank]:
-    return set(heapq.nlargest(KEEP_NEWEST, ranks))
 
 
 ###############################################################################
@@ -1659,7 +1630,7 @@ def slugify(text: str, limit: int = 60) -> str:
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
@@ -2219,25 +2190,24 @@ HOME_PAGE = "index.html"
 HASH_KEY = "superfeed-md5"  # object metadata: MD5 of the body, for targets whose ETags are none
 RULES_KEY = "superfeed-rules"  # metadata of the home page alone: what rules the headers follow
 TEMPORARY = ".superfeed-tmp"  # suffix of a file that is being written into a folder
+MAX_PURGE_PATHS = 300  # more: everything
+PURGE_ALL = "/*"
 
 # Fixed, so that every machine sends the same. Feeds are plain XML: browsers show that, and
 # download application/rss+xml.
-MIME_TYPES = """
-.html text/html         .htm  text/html         .css  text/css          .js    text/javascript
-.mjs  text/javascript   .txt  text/plain        .md   text/markdown     .csv   text/csv
-.xml  application/xml   .xsl  application/xml   .ics  text/calendar     .json  application/json
-.map  application/json  .svg  image/svg+xml     .rss  application/rss+xml
-.atom application/atom+xml                      .webmanifest application/manifest+json
-.png  image/png         .jpg  image/jpeg        .jpeg image/jpeg        .gif   image/gif
-.webp image/webp        .avif image/avif        .ico  image/x-icon      .pdf   application/pdf
-.woff font/woff         .woff2 font/woff2       .ttf  font/ttf          .otf   font/otf
-.mp3  audio/mpeg        .m4a  audio/mp4         .ogg  audio/ogg         .wasm  application/wasm
-.mp4  video/mp4         .webm video/webm        .zip  application/zip
-"""
-CONTENT_TYPES = {
-    suffix: f"{mime}; charset=utf-8" if re.match("text/|.*(xml|json)$", mime) else mime
-    for suffix, mime in zip(MIME_TYPES.split()[::2], MIME_TYPES.split()[1::2], strict=True)
-}
+CONTENT_TYPES = dict(
+    pair.split(":")
+    for pair in """
+    .html:text/html .htm:text/html .css:text/css .js:text/javascript .mjs:text/javascript
+    .txt:text/plain .md:text/markdown .csv:text/csv .ics:text/calendar .xml:application/xml
+    .xsl:application/xml .rss:application/rss+xml .atom:application/atom+xml .pdf:application/pdf
+    .json:application/json .map:application/json .webmanifest:application/manifest+json
+    .wasm:application/wasm .zip:application/zip .svg:image/svg+xml .png:image/png .jpg:image/jpeg
+    .jpeg:image/jpeg .gif:image/gif .webp:image/webp .avif:image/avif .ico:image/x-icon
+    .woff:font/woff .woff2:font/woff2 .ttf:font/ttf .otf:font/otf .mp3:audio/mpeg .m4a:audio/mp4
+    .ogg:audio/ogg .mp4:video/mp4 .webm:video/webm
+    """.split()
+)
 PAGES = (".html", ".htm")
 # What a build writes anew each time; files without an extension (.well-known) are as fresh.
 DOCUMENTS = (*PAGES, ".xml", ".rss", ".atom", ".json", ".txt", ".md", ".ics", ".xsl", "")
@@ -2249,12 +2219,9 @@ CACHE_CONTROL = {
 }
 # Hugo writes style.<64 hex>.css and photo_hu_<16 hex>.png, bundlers app-<8 hex>.js. At least one
 # letter and one digit: 20261122 is a date.
-FINGERPRINT = re.compile(
-    r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)", re.ASCII
-)
-MAX_PURGE_PATHS = 300  # more: everything
-PURGE_ALL = "/*"
-PAGER = re.compile(r"(?:^|/)page/\d+/index\.html$")
+FINGERPRINT = r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)"
+# The page of a post, `<section>/…/<slug>-<12 hex>`: a folder, or a file where URLs are ugly.
+OWN_PAGE = r"(?:^|/)(?i:%s)/(?:[^/]+/)*[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -2271,14 +2238,6 @@ class Remote:
 
     size: int  # bytes
     etag: str = ""  # without quotes
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What superfeed once wrote into an object's metadata; empty: it did not."""
-
-    md5: str = ""
-    rules: str = ""
 
 
 @dataclass(frozen=True)
@@ -2319,70 +2278,61 @@ class SyncPlan:
         return (*(upload.key for group in self.groups for upload in group), *self.delete)
 
 
+def extension(key: str) -> str:
+    """Extension of a key, in small letters with its dot."""
+    return os.path.splitext(key)[1].lower()  # noqa: PTH122 - a key is no path
+
+
 def content_type(key: str) -> str:
     """Content-Type by the extension."""
-    return CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
+    mime = CONTENT_TYPES.get(extension(key), "application/octet-stream")
+    is_text = mime.startswith("text/") or mime.endswith(("xml", "json"))
+    return mime + "; charset=utf-8" * is_text
 
 
 def cache_control(key: str, *, purged: bool) -> str:
     """Cache-Control: documents are asked for each time, assets live for a day or for ever."""
-    name = PurePosixPath(key)
-    if name.suffix.lower() in DOCUMENTS:
+    if extension(key) in DOCUMENTS:
         return CACHE_CONTROL["document, purged" if purged else "document"]
-    return CACHE_CONTROL["fingerprinted" if FINGERPRINT.search(name.name) else "asset"]
+    return CACHE_CONTROL["fingerprinted" if re.search(FINGERPRINT, key, re.ASCII) else "asset"]
 
 
 def header_rules(options: SyncOptions) -> str:
     """Fingerprint of all that decides about headers, 16 hex: another one, another upload."""
-    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT.pattern)
-    text = repr((rules, options.purged, options.acl))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT, options.purged, options.acl)
+    return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 
 def own_pages(section: str, keys: Iterable[str]) -> set[str]:
-    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written.
-
-    A post is `<section>/…/<slug>-<12 hex>`, as a folder or, with ugly URLs, as a file.
-    """
-    stem = r"[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
-    folder = re.escape(section.strip("/").replace(" ", "-"))
-    own = re.compile(rf"(?:^|/)(?i:{folder})/(?:[^/]+/)*{stem}") if folder else None
-    return {key for key in keys if key.endswith(TEMPORARY) or (own and own.search(key))}
+    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written."""
+    own = OWN_PAGE % re.escape(section)
+    return {key for key in keys if key.endswith(TEMPORARY) or (section and re.search(own, key))}
 
 
 def list_folders(keys: Iterable[str]) -> set[str]:
     """Folders whose index.html is a list: pages lie below, or a feed beside it."""
-    folders = set()
+    folders = {""}
     for key in keys:
-        path = PurePosixPath(key)
-        if path.name == "index.xml":
-            folders.add(str(path.parent))
-        elif path.suffix in PAGES:
-            page = path.parent if path.name == HOME_PAGE else path
-            folders.update(str(folder) for folder in page.parents)
+        folder, _, name = key.rpartition("/")
+        if name == HOME_PAGE:
+            folder = folder.rpartition("/")[0]
+        elif name != "index.xml" and not name.endswith(PAGES):
+            continue
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     return folders
 
 
 def upload_rank(key: str, lists: AbstractSet[str]) -> int:
     """0 assets, 1 pages, 2 what links to them (lists, feeds, sitemap), 3 the home page."""
-    path = PurePosixPath(key)
     if key == HOME_PAGE:
         return 3
-    if path.suffix.lower() not in PAGES:
-        return 2 if path.suffix.lower() in DOCUMENTS else 0
-    is_list = path.name == HOME_PAGE and (str(path.parent) in lists or PAGER.search(key))
-    return 2 if is_list else 1
-
-
-def upload_reason(local: LocalFile, remote: Remote | None, *, same: bool, current: bool) -> str:
-    """Why a file must be written; empty: it need not."""
-    if remote is None:
-        return "new"
-    if local.size != remote.size:
-        return "size"
-    if not current:
-        return "headers"
-    return "" if same else "content"
+    if extension(key) not in PAGES:
+        return 2 if extension(key) in DOCUMENTS else 0
+    folder, _, name = key.rpartition("/")
+    is_list = folder in lists or re.search(r"(?:^|/)page/\d+$", folder)
+    return 2 if is_list and name == HOME_PAGE else 1
 
 
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
@@ -2393,10 +2343,21 @@ def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
             f"{options.max_delete} may be deleted: nothing was uploaded or deleted",
-            f"look at {min(others)!r} and the others with --dry-run; if they may go, "
-            f"--max-delete {len(others)}",
+            f"look at {min(others)!r} and the others with --dry-run --max-delete {len(others)}; "
+            "if they may go, leave --dry-run out",
         )
     return tuple(sorted(own | others))
+
+
+def upload_reason(file: LocalFile, there: Remote | None, *, same: bool, current: bool) -> str:
+    """Why a file must be written; empty: it need not."""
+    if there is None:
+        return "new"
+    if file.size != there.size:
+        return "size"
+    if not current:
+        return "headers"
+    return "" if same else "content"
 
 
 def plan_sync(
@@ -2421,27 +2382,29 @@ def plan_sync(
     groups: tuple[list[Upload], ...] = ([], [], [], [])
     for key, file in sorted(local.items()):
         reason = upload_reason(file, remote.get(key), same=key in same, current=current)
-        if not reason:
-            continue
-        rules = header_rules(options) if key == HOME_PAGE else ""
-        cache = cache_control(key, purged=options.purged)
-        upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
-        groups[upload_rank(key, lists)].append(upload)
+        if reason:
+            rules = header_rules(options) if key == HOME_PAGE else ""
+            cache = cache_control(key, purged=options.purged)
+            upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
+            groups[upload_rank(key, lists)].append(upload)
     uploads = tuple(tuple(group) for group in groups if group)
     deletes = plan_deletes(remote.keys() - local.keys(), options)
     return SyncPlan(uploads, deletes, len(local) - sum(map(len, uploads)))
 
 
 def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
-    """Turn keys into percent-encoded paths of the site; an index.html is its folder too.
+    """Turn keys into percent-encoded paths of the site, whose own path is `base_path`.
 
-    `base_path` is the path of the site's own address. Above 300 one wildcard stands for all.
+    An index.html is two: readers ask for the folder, and a cache keeps it under that name or,
+    when a function or a default object rewrites the request first, as index.html. Which of the
+    two cannot be known from here, and the wrong one would leave a page stale for a day.
+    Above 300 paths one wildcard stands for all.
     """
-    base = "/" + base_path.strip("/") + "/" if base_path.strip("/") else "/"
+    base = f"/{base_path.strip('/')}/".replace("//", "/")
     paths = []
     for key in sorted(set(keys)):
         path = base + quote(key, safe="/~")
-        if PurePosixPath(key).name == HOME_PAGE:
+        if f"/{key}".endswith(f"/{HOME_PAGE}"):
             paths.append(path.removesuffix(HOME_PAGE))
         paths.append(path)
     return paths if len(paths) <= MAX_PURGE_PATHS else [PURGE_ALL]
@@ -3320,7 +3283,7 @@ class Checkout:
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
@@ -3503,8 +3466,7 @@ def find_hugo(wanted: str) -> str:
 
 THREADS = 16  # requests at a time to a bucket; more gain nothing (tests/bench/deploy.py)
 SHORT_BODY_MAX_BYTES = 4 * 1024 * 1024  # larger files are streamed, not read into memory
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
-MD5 = re.compile(r"[0-9a-f]{32}")
+READ_TIMEOUT_S = 60.0
 AWS_CURES = {
     "NoSuchBucket": "create the bucket, or correct the name in --deploy",
     "AccessDenied": "allow s3:ListBucket on the bucket; s3:GetObject, s3:PutObject and "
@@ -3513,17 +3475,16 @@ AWS_CURES = {
     "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY: no quotes or spaces around it",
     "ExpiredToken": "get new credentials (aws sso login, or a new session token); the next run "
     "goes on where this one stopped",
-    "AccessControlListNotSupported": "leave --acl out: the bucket's ACLs are off, as in all new "
-    "buckets; open it to readers by a bucket policy or CloudFront's origin access control",
+    "AccessControlListNotSupported": "leave --acl out: new buckets have their ACLs off; readers "
+    "are let in by a bucket policy or CloudFront's origin access control",
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
+    "NoRegionError": "set AWS_DEFAULT_REGION",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
     "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
     "on a machine with a role",
     "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
-    "NoRegionError": "set AWS_DEFAULT_REGION",
 }
-AWS_CURES |= {"403": AWS_CURES["AccessDenied"], "301": AWS_CURES["PermanentRedirect"]}
 
 
 @contextmanager
@@ -3535,8 +3496,11 @@ def aws_errors(where: str) -> Iterator[None]:
         yield
     except ClientError as error:
         fault: Any = error.response.get("Error", {})
-        code, message = fault.get("Code", ""), fault.get("Message", "")
-        raise SuperfeedError(f"{where}: {code}: {message}", AWS_CURES.get(code, "")) from error
+        # A HEAD has no body to name its fault: botocore gives the status.
+        code = fault.get("Code", "")
+        code = {"403": "AccessDenied", "301": "PermanentRedirect"}.get(code, code)
+        message = f"{where}: {code}: {fault.get('Message', '')}"
+        raise SuperfeedError(message, AWS_CURES.get(code, "")) from error
     except BotoCoreError as error:
         hint = AWS_CURES.get(type(error).__name__, "")
         raise SuperfeedError(f"{where}: {error}", hint) from error
@@ -3564,31 +3528,30 @@ def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
     return client, session.get_credentials()
 
 
-def run_all(
-    task: Callable[[T], object],
-    items: Iterable[T],
-    done: Callable[[T], None] = lambda _: None,
-    threads: int = THREADS,
-) -> None:
-    """Run a task over items in threads; the first failure cancels what has not begun."""
-    pool = ThreadPoolExecutor(threads)
-    try:
-        futures = {pool.submit(task, item): item for item in items}
-        for future in as_completed(futures):
-            future.result()
-            done(futures[future])
-    finally:
-        pool.shutdown(cancel_futures=True)
+def in_threads(
+    task: Callable[[Any], T], items: Iterable[Any], threads: int = THREADS
+) -> Iterator[T]:
+    """Yield a task's results in the items' order; a failure cancels what has not begun."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(task, items)
 
 
 def file_md5(path: Path) -> str:
     """MD5 of a file, as S3's ETags have it."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, _md5).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _md5(data: bytes = b"") -> Any:  # noqa: ANN401 - hashlib does not name the type
-    return hashlib.md5(data, usedforsecurity=False)
+def describe(upload: Upload, md5: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers and metadata of an object with this MD5."""
+    headers = {
+        "Content-Type": upload.content_type,
+        "Cache-Control": upload.cache_control,
+        "Content-MD5": b64encode(bytes.fromhex(md5)).decode(),
+    }
+    return headers, {HASH_KEY: md5} | ({RULES_KEY: upload.rules} if upload.rules else {})
 
 
 class Bucket:
@@ -3639,13 +3602,12 @@ class Bucket:
                         found[key] = Remote(item["Size"], item.get("ETag", "").strip('"').lower())
         return found
 
-    def head(self, key: str) -> Head:
-        """Read what superfeed wrote into the object's metadata."""
+    def head(self, key: str) -> dict[str, str]:
+        """Read an object's metadata."""
         self.made.append("head")
         with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
             answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
-        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
-        return Head(metadata.get(HASH_KEY, ""), metadata.get(RULES_KEY, ""))
+        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
     def put(self, upload: Upload) -> None:
         """Write one object: by the short way, and by boto3 for whatever that cannot do."""
@@ -3653,19 +3615,12 @@ class Bucket:
         key = self.prefix + upload.key
         if upload.size <= SHORT_BODY_MAX_BYTES and self._put_short(key, upload):
             return
-        metadata = {HASH_KEY: file_md5(upload.path)}
-        metadata |= {RULES_KEY: upload.rules} if upload.rules else {}
-        acl = {"ACL": self.acl} if self.acl else {}
+        headers, metadata = describe(upload, file_md5(upload.path))
+        fields = {name.replace("-", ""): text for name, text in headers.items()}
+        fields |= {"ACL": self.acl} if self.acl else {}
         with aws_errors(f"s3://{self.name}/{key}"), upload.path.open("rb") as body:
             self._client.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=body,
-                ContentType=upload.content_type,
-                CacheControl=upload.cache_control,
-                ContentMD5=b64encode(bytes.fromhex(metadata[HASH_KEY])).decode(),
-                Metadata=metadata,
-                **acl,
+                Bucket=self.name, Key=key, Body=body, Metadata=metadata, **fields
             )
 
     def _put_short(self, key: str, upload: Upload) -> bool:
@@ -3673,22 +3628,15 @@ class Bucket:
 
         boto3's layers cost 1.1 ms of CPU an object, and threads do not help; this costs 0.4.
         """
-        import urllib3
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
+        from urllib3.exceptions import HTTPError
 
         if not self._address or not self._credentials:
             return False
         body = upload.path.read_bytes()
-        md5 = _md5(body)
-        headers = {
-            "User-Agent": f"superfeed/{__version__}",
-            "Content-Type": upload.content_type,
-            "Cache-Control": upload.cache_control,
-            "Content-MD5": b64encode(md5.digest()).decode(),
-            f"x-amz-meta-{HASH_KEY}": md5.hexdigest(),
-        }
-        headers |= {f"x-amz-meta-{RULES_KEY}": upload.rules} if upload.rules else {}
+        headers, metadata = describe(upload, hashlib.md5(body, usedforsecurity=False).hexdigest())
+        headers |= {f"x-amz-meta-{name}": text for name, text in metadata.items()}
         headers |= {"x-amz-acl": self.acl} if self.acl else {}
         url = f"{self._address.rstrip('/')}/{quote(key, safe='/~')}"
         request = AWSRequest("PUT", url, headers, body)
@@ -3698,7 +3646,7 @@ class Bucket:
         sent = dict(request.headers.items())
         try:
             answer = self._pool.request("PUT", url, body=body, headers=sent, redirect=False)
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             log.debug("%s: %s; once more by boto3", key, error)
             return False
         return answer.status == HTTPStatus.OK
@@ -3708,25 +3656,23 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self.deletes_in_batches:
-            return run_all(self._delete_one, keys)
-        for start in range(0, len(keys), 1000):
+        size = 1000 if self.deletes_in_batches else 1
+        batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+        for _ in in_threads(self._delete, batches):
             self.made.append("delete")
-            batch = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
-            with aws_errors(f"s3://{self.name}"):
-                answer = self._client.delete_objects(
-                    Bucket=self.name, Delete={"Objects": batch, "Quiet": True}
-                )
-            for error in answer.get("Errors", ()):
-                code = error.get("Code", "")
-                message = f"s3://{self.name}/{error.get('Key')}: not deleted: {code}"
-                raise SuperfeedError(message, AWS_CURES.get(code, ""))
-        return None
 
-    def _delete_one(self, key: str) -> None:
-        self.made.append("delete")
-        with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
-            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
+    def _delete(self, keys: Sequence[str]) -> None:
+        from botocore.exceptions import ClientError
+
+        names = [self.prefix + key for key in keys]
+        with aws_errors(f"s3://{self.name}/{names[0]}"):
+            if not self.deletes_in_batches:
+                self._client.delete_object(Bucket=self.name, Key=names[0])
+                return
+            batch = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+            answer = self._client.delete_objects(Bucket=self.name, Delete=batch)
+            for error in answer.get("Errors", ()):
+                raise ClientError({"Error": error}, "DeleteObjects")
 
 
 ###############################################################################
@@ -3735,37 +3681,38 @@ class Bucket:
 
 
 @contextmanager
-def file_errors(where: Path) -> Iterator[None]:
+def file_errors() -> Iterator[None]:
     """Turn what the file system refuses into a SuperfeedError."""
     try:
         yield
     except OSError as error:
-        name = error.filename or where
-        hint = f"see that superfeed may read and write below {where}, and that the disk has room"
-        raise SuperfeedError(f"deploy: {name}: {error.strerror or error}", hint) from error
+        hint = "see that superfeed may read and write there, and that the disk has room"
+        raise SuperfeedError(
+            f"deploy: {error.filename}: {error.strerror or error}", hint
+        ) from error
 
 
-def walk_files(root: Path) -> Iterator[tuple[str, Path, int]]:
-    """Key, path and size of every file below a folder, hidden ones too."""
+def walk_files(root: Path) -> dict[str, LocalFile]:
+    """Find every file below a folder by key, hidden ones too; none when there is no folder."""
 
     def fail(error: OSError) -> None:
         raise error  # os.walk would leave the folder out, and its pages would look gone
 
-    for folder, _, names in os.walk(root, onerror=fail):
+    found = {}
+    for folder, _, names in os.walk(root, onerror=fail) if root.exists() else ():
         for name in names:
             path = Path(folder, name)
             with suppress(FileNotFoundError):  # a link that leads nowhere
-                yield path.relative_to(root).as_posix(), path, path.stat().st_size
+                found[path.relative_to(root).as_posix()] = LocalFile(path, path.stat().st_size)
+    return found
 
 
+@file_errors()
 def local_files(public: Path) -> dict[str, LocalFile]:
     """Find the files of the build by key; none when there is no such folder."""
-    if not public.is_dir():
-        return {}
-    with file_errors(public):
-        files = {key: LocalFile(path, size) for key, path, size in walk_files(public)}
+    files = walk_files(public)
     for key in files:
-        if not key.isascii() and any("\udc80" <= letter <= "\udcff" for letter in key):
+        if not key.isascii() and re.search("[\udc80-\udcff]", key):
             raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
     return files
 
@@ -3783,36 +3730,29 @@ class Folder:
     def list(self) -> dict[str, Remote]:
         """Every file below the folder."""
         self.made.append("list")
-        with file_errors(self.root):
-            files = walk_files(self.root) if self.root.exists() else ()
-            return {key: Remote(size) for key, _, size in files}
+        return {key: Remote(file.size) for key, file in walk_files(self.root).items()}
 
-    def head(self, key: str) -> Head:
+    def head(self, key: str) -> dict[str, str]:
         """Hash the file itself: folders keep no metadata."""
-        with file_errors(self.root):
-            return Head(file_md5(self.root / key))
+        return {HASH_KEY: file_md5(self.root / key)}
 
     def put(self, upload: Upload) -> None:
         """Write beside the old file, then take its place: no reader meets half a file."""
         self.made.append("put")
         path = self.root / upload.key
         half = path.with_name(f".{path.name}{TEMPORARY}")
-        with file_errors(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(upload.path, half)
-            half.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(upload.path, half)
+        half.replace(path)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove files, and the folders that are empty then."""
+        """Remove files, and the folders that are empty then; the root has a home page."""
         for key in keys:
             self.made.append("delete")
             path = self.root / key
-            with file_errors(self.root):
-                path.unlink(missing_ok=True)
-                for folder in path.relative_to(self.root).parents:
-                    if folder == Path() or any((self.root / folder).iterdir()):
-                        break
-                    (self.root / folder).rmdir()
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                os.removedirs(path.parent)
 
 
 class DryTarget:
@@ -3820,19 +3760,18 @@ class DryTarget:
 
     threads = 1  # in the plan's order
 
-    def __init__(self, target: Bucket | Folder, say: Callable[[str], None] = print) -> None:
-        self._target, self._say = target, say
-        self.keeps_headers, self.made = target.keeps_headers, target.made
+    def __init__(self, target: Bucket | Folder, say: Callable[[str], None]) -> None:
+        self._say, self.keeps_headers, self.made = say, target.keeps_headers, target.made
         self.list, self.head = target.list, target.head
 
     def put(self, upload: Upload) -> None:
         """Say what would be written, and why."""
-        self._say(f"would upload {upload.key} ({upload.reason})")
+        self._say(f"upload {upload.key} ({upload.reason})")
 
     def delete(self, keys: Sequence[str]) -> None:
         """Say what would be removed."""
         for key in keys:
-            self._say(f"would delete {key}")
+            self._say(f"delete {key}")
 
 
 Target = Bucket | Folder | DryTarget
@@ -3849,7 +3788,9 @@ class DeployResult:
     requests: dict[str, int]  # list, head, put, delete
 
 
-def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "") -> Target:
+def open_target(
+    spec: str, public: Path, *, endpoint_url: str = "", acl: str = ""
+) -> Bucket | Folder:
     """Open `s3://BUCKET[/PREFIX]` or a folder. ConfigError when it cannot be one."""
     scheme, found, rest = spec.partition("://")
     name, _, prefix = rest.partition("/")
@@ -3858,7 +3799,7 @@ def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "
     if found:
         raise ConfigError(f"--deploy {spec}: no target", "s3://BUCKET[/PREFIX], or a folder")
     root, build = Path(spec).resolve(), public.resolve()
-    if root == build or root in build.parents or build in root.parents:
+    if root.is_relative_to(build) or build.is_relative_to(root):
         raise ConfigError(
             f"--deploy {spec}: the folder and the build {public} lie in one another",
             "take a folder of its own",
@@ -3867,47 +3808,52 @@ def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "
 
 
 def same_content(
-    target: Target, local: Mapping[str, LocalFile], remote: Mapping[str, Remote], home: Head
+    target: Target,
+    local: Mapping[str, LocalFile],
+    remote: Mapping[str, Remote],
+    home: Mapping[str, str],
 ) -> set[str]:
     """Keys whose bytes are equal: by MD5 and ETag, else by the hash in the object's metadata.
 
     ETags of KMS buckets look like MD5s and are none: the home page's own gives them away.
     """
     keys = [key for key, file in local.items() if key in remote and file.size == remote[key].size]
-    trusted = HOME_PAGE in remote and home.md5 == remote[HOME_PAGE].etag
-    md5s = {key: remote[key].etag for key in keys if trusted and MD5.fullmatch(remote[key].etag)}
-
-    def look(key: str) -> None:
-        md5s[key] = target.head(key).md5
-
-    run_all(look, [key for key in keys if key not in md5s], threads=target.threads)
+    trusted = HASH_KEY in home and home[HASH_KEY] == remote[HOME_PAGE].etag
+    md5s = {key: remote[key].etag for key in keys if trusted and "-" not in remote[key].etag}
+    unknown = [key for key in keys if key not in md5s]
+    heads = in_threads(target.head, unknown, target.threads)
+    md5s |= {key: head.get(HASH_KEY, "") for key, head in zip(unknown, heads, strict=True)}
     return {key for key in keys if md5s[key] == file_md5(local[key].path)}
 
 
+@file_errors()
 def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
     """Look at build and target, and plan. Costs one listing and one HEAD when ETags are MD5s."""
     local = local_files(public)
     remote = target.list() if HOME_PAGE in local else {}
-    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else Head()
-    current = not target.keeps_headers or home.rules == header_rules(options)
-    with file_errors(public):
-        same = same_content(target, local, remote, home) if current else set()
+    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else {}
+    current = not target.keeps_headers or home.get(RULES_KEY) == header_rules(options)
+    same = same_content(target, local, remote, home) if current else set()
     return plan_sync(local, remote, same, options, current=current)
 
 
+@file_errors()
 def apply_plan(
-    target: Target, plan: SyncPlan, on_progress: Callable[[Upload], None] = lambda _: None
+    target: Target, plan: SyncPlan, tell: Callable[[Upload], None] = lambda _: None
 ) -> DeployResult:
     """Carry a plan out, group by group; the first failure stops the rest and raises."""
+    uploads = [upload for group in plan.groups for upload in group]
     for group in plan.groups:
-        run_all(target.put, group, on_progress, target.threads)
+        done = in_threads(target.put, group, target.threads)
+        for upload, _ in zip(group, done, strict=True):
+            tell(upload)
     if plan.delete:
         target.delete(plan.delete)
     return DeployResult(
-        uploaded=sum(map(len, plan.groups)),
+        uploaded=len(uploads),
         deleted=len(plan.delete),
         unchanged=plan.unchanged,
-        bytes=sum(upload.size for group in plan.groups for upload in group),
+        bytes=sum(upload.size for upload in uploads),
         requests={kind: target.made.count(kind) for kind in ("list", "head", "put", "delete")},
     )
 
@@ -3916,41 +3862,51 @@ def apply_plan(
 # Edges: purges
 ###############################################################################
 
-CLOUDFRONT_MAX_PATHS = 15
-CLOUDFLARE_BATCH = 30
+CLOUDFRONT_MAX_PATHS = 15  # each costs half a cent after 1,000 a month, and so does PURGE_ALL
+CLOUDFLARE_BATCH = 30  # allowed on every plan
 CLOUDFLARE_MAX_WAIT_S = 120
-PURGE_OWED = "The purge stays owed: the next run tries it first"
 
 
 def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
     """Send one small request. SuperfeedError names `where`, never the address."""
     import urllib3
 
-    options["timeout"] = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-    options["retries"] = urllib3.Retry(3, respect_retry_after_header=False)
+    timeout = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    retries = urllib3.Retry(3, respect_retry_after_header=False)
+    follow = method == "GET"  # a redirect would carry Cloudflare's token elsewhere
     try:
-        return urllib3.request(method, url, redirect=method == "GET", **options)
+        return urllib3.request(
+            method, url, redirect=follow, timeout=timeout, retries=retries, **options
+        )
     except urllib3.exceptions.HTTPError as error:
         cause = type(getattr(error, "reason", None) or error).__name__
-        raise SuperfeedError(f"{where}: no answer ({cause})", PURGE_OWED) from None
+        raise SuperfeedError(f"{where}: no answer ({cause})", "check the network") from None
 
 
+def call_hook(flag: str, url: str, body: str = "") -> None:
+    """Call an address the user gave. It may hold a secret: an error names its host alone."""
+    where = f"{flag} {urlsplit(url).hostname}"
+    answer = ask("POST" if body else "GET", url, where, body=body.encode())
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise SuperfeedError(f"{where}: HTTP {answer.status}", "check the address")
+
+
+@dataclass(frozen=True)
 class CloudFront:
-    """A distribution; its invalidations cost by the path, so many become one."""
+    """A distribution."""
 
-    def __init__(self, distribution: str) -> None:
-        self._distribution = distribution
+    distribution: str
 
     def purge(self, paths: Sequence[str]) -> None:
-        """Invalidate paths, above 15 everything."""
+        """Invalidate paths, above 15 everything: a wildcard is billed as one path."""
         items = list(paths) if len(paths) <= CLOUDFRONT_MAX_PATHS else [PURGE_ALL]
         batch = {
             "Paths": {"Quantity": len(items), "Items": items},
-            "CallerReference": f"superfeed-{uuid4()}",
+            "CallerReference": f"superfeed-{time.time_ns()}",
         }
-        with aws_errors(f"CloudFront {self._distribution}"):
+        with aws_errors(f"CloudFront {self.distribution}"):
             client, _ = aws_client("cloudfront")
-            client.create_invalidation(DistributionId=self._distribution, InvalidationBatch=batch)
+            client.create_invalidation(DistributionId=self.distribution, InvalidationBatch=batch)
 
 
 class Cloudflare:
@@ -3964,52 +3920,53 @@ class Cloudflare:
             )
         api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
         self._url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
-        self._token = token
-        self._origin = "://".join(urlsplit(site_url)[:2])
+        self._token = mask(token)
+        self._scheme, self._host, *_ = urlsplit(site_url)
 
     def purge(self, paths: Sequence[str]) -> None:
-        """Purge addresses 30 at a time (safe on every plan), above 300 everything."""
+        """Purge addresses 30 at a time, above 300 everything."""
         if PURGE_ALL in paths or len(paths) > MAX_PURGE_PATHS:
             return self._post({"purge_everything": True})
+        if not self._host:
+            raise SuperfeedError(
+                "Cloudflare: the site's address names no host", "set baseURL, or --base-url"
+            )
         for start in range(0, len(paths), CLOUDFLARE_BATCH):
             batch = paths[start : start + CLOUDFLARE_BATCH]
-            self._post({"files": [self._origin + path for path in batch]})
+            self._post({"files": [f"{self._scheme}://{self._host}{path}" for path in batch]})
         return None
 
     def _post(self, body: dict[str, object]) -> None:
         """Send one request, and again after the pause a 429 asks for, two minutes in all."""
         give_up = time.monotonic() + CLOUDFLARE_MAX_WAIT_S
+        headers = {"Authorization": f"Bearer {self._token}"}
         while True:
-            headers = {"Authorization": f"Bearer {self._token}"}
             answer = ask("POST", self._url, "Cloudflare", headers=headers, json=body)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
             pause = answer.headers.get("Retry-After", "")
             pause_s = max(1, int(pause)) if pause.isdecimal() else 10
             if time.monotonic() + pause_s > give_up:
-                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", PURGE_OWED)
+                hint = "the next run tries again"
+                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", hint)
             time.sleep(pause_s)
         if answer.status != HTTPStatus.OK:
-            text = answer.data[:300].decode(errors="replace").replace(self._token, "***")
+            text = masked(answer.data[:300].decode(errors="replace"))
             raise SuperfeedError(
                 f"Cloudflare: HTTP {answer.status}: {text}",
-                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge its "
-                f"cache. {PURGE_OWED}",
+                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge it",
             )
 
 
+@dataclass(frozen=True)
 class PurgeUrl:
-    """An address that purges when it is fetched. It may hold a secret: only its host is named."""
+    """An address that purges when it is fetched."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._host = url, urlsplit(url).hostname or ""
+    url: str = field(repr=False)
 
-    def purge(self, paths: Sequence[str]) -> None:  # noqa: ARG002 - it takes none
+    def purge(self, _paths: Sequence[str]) -> None:
         """Fetch the address."""
-        answer = ask("GET", self._url, f"--purge-url {self._host}")
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            message = f"--purge-url {self._host}: HTTP {answer.status}"
-            raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
+        call_hook("--purge-url", self.url)
 
 
 ###############################################################################
@@ -4017,25 +3974,24 @@ class PurgeUrl:
 ###############################################################################
 
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` on."""
+def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on; a float must be above it."""
 
-    def read(text: str) -> int:
-        if not text.strip().isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return int(text)
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            value = kind(text)
+            if least < value < float("inf") or (value == least and kind is int):
+                return value
+        what = "a whole number from" if kind is int else "a number above"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {least:g}")
 
     return read
-
-
-def positive(text: str) -> float:
-    """Read a number above zero."""
-    with suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def matching(pattern: str, meant: str) -> Callable[[str], str]:
@@ -4051,18 +4007,14 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if re.match(r"https?://[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
-CANNED_ACLS = (
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
-    "bucket-owner-read", "bucket-owner-full-control",
-)  # fmt: skip
+SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
@@ -4102,24 +4054,20 @@ STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
         "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
-        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
-        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+        "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
-        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option(
-            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
-        ),
-        "--content": option(
-            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
-            choices=("summary", "full", "link"),
-        ),
+        "--section": option("NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
+                            type=SECTION),
+        "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
+                            "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
-                         type=whole(0), dest="keep_days"),
+                         type=number(0), dest="keep_days"),
     },
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
@@ -4140,7 +4088,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
-                               type=whole(0)),
+                               type=number(0)),
     },
     "purge": {
         "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
@@ -4175,36 +4123,30 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings: dict[str, list[str]] = {}
-    for number, line in enumerate(read_conf(path).splitlines(), 1):
+    settings = []
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             pairs = configargparse.DefaultConfigFileParser().parse([line])
         except configargparse.ConfigFileParserException as error:
             raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, value in pairs.items():
+        for key, given in pairs.items():
             name = key.lstrip("-").replace("_", "-")
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-            for each in values:
-                check_setting(action, each, where)
-            settings[name] = [conf_path(path.parent, name, each) for each in values]
-    lines = (
-        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
-        for name, values in settings.items()
-    )
-    return "\n".join(lines)
-
-
-def read_conf(path: Path) -> str:
-    """Read a conf file. Raises ConfigError."""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            for value in values:
+                check_setting(action, value, where)
+            as_list = f"[{', '.join(values)}]"
+            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
+            settings.append(f"{name} = {value}")
+    return "\n".join(settings)
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4232,10 +4174,10 @@ def conf_path(folder: Path, name: str, value: str) -> str:
 
 def parse_config(argv: Sequence[str]) -> Config:
     """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
-    parser = make_parser()
+    parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
-    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
-    conf = named.config or env.get("SUPERFEED_CONFIG")
+    conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
@@ -4261,14 +4203,6 @@ def absolute(path: str | Path) -> str:
     return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
 
 
-def only_config(argv: Sequence[str]) -> list[str]:
-    """Return only --config and its value of a command line."""
-    for number, text in enumerate(argv):
-        if text == "--config" or text.startswith("--config="):
-            return list(argv[number : number + 2 - ("=" in text)])
-    return []
-
-
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
     for flag, address, form in (
@@ -4276,8 +4210,7 @@ def check_config(config: Config) -> None:
         ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
         if "://" in address and not re.fullmatch(form, address):
-            key = "/KEY" if flag == "--state" else "[/PREFIX]"
-            raise ConfigError(f"{flag} {address}: no such place", f"s3://BUCKET{key}, or a path")
+            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
@@ -4311,10 +4244,6 @@ class Report:
     look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
 
-    def add_feed(self, row: dict[str, Any]) -> None:
-        """Add a feed's row."""
-        self.feeds = [*(self.feeds or ()), row]
-
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
         """Note how long a stage takes."""
@@ -4338,45 +4267,41 @@ class Report:
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
-        error = self.error and {"message": str(self.error), "hint": self.error.hint}
         parts = {
             "version": 1,
             "superfeed": __version__,
             "started": iso(self.started),
             "seconds": self.seconds,
             "exit": self.exit_code,
-            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+            "error": ": ".join(filter(None, (str(self.error), self.error.hint)))
+            if self.error
+            else None,
         }
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
     def summary(self) -> str:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
-        facts = [*self.feed_facts(), *self.publishing_facts()]
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
-
-    def feed_facts(self) -> Iterator[str]:
-        """Yield what became of feeds and posts, in words."""
+        facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
-            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
-            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
-        if self.posts:
+            shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
+            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+        if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
-            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
-            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
-
-    def publishing_facts(self) -> Iterator[str]:
-        """Yield what became of the site, in words."""
+            changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
+            total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
+            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
         if self.commit and self.commit["sha"]:
-            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
         if self.build:
-            yield f"{count(self.build['pages'], 'page')} built"
+            facts.append(f"{count(self.build['pages'], 'page')} built")
         if self.deploy:
-            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
         if self.purge and self.purge["paths"]:
-            yield f"{count(self.purge['paths'], 'path')} purged"
+            facts.append(f"{count(self.purge['paths'], 'path')} purged")
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
@@ -4389,10 +4314,8 @@ class Report:
             + (f" and {len(names) - 5} more" * (len(names) > 5))
             for cause, names in causes.items()
         ]
-        for feed in self.feeds or ():
-            if feed["moved_to"]:
-                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
-        return lines
+        moved = [feed for feed in self.feeds or () if feed["moved_to"]]
+        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
 
 
 def count(number: int, noun: str) -> str:
@@ -4403,6 +4326,23 @@ def count(number: int, noun: str) -> str:
 ###############################################################################
 # The run
 ###############################################################################
+
+
+@contextmanager
+def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
+    if not shown or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda name: bars.update(
+            task, advance=1, description=f"{what} {escape(masked(name)):.40}"
+        )
 
 
 @dataclass
@@ -4418,7 +4358,7 @@ class Run:
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Progress
+    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -4553,16 +4493,8 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def post_row(post: Post) -> list[Any]:
     """Return a post as a row of the index."""
-    updated = iso(post.updated)
-    return [
-        post.feed,
-        list(post.keys),
-        post.guid,
-        post.title,
-        iso(post.date),
-        updated,
-        post.undated,
-    ]
+    dates = iso(post.date), iso(post.updated)
+    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
 
 
 def post_of_row(path: str, row: Sequence[Any]) -> Post:
@@ -4599,15 +4531,15 @@ def read_all(
     asked = [feed for key, feed in feeds.items() if not held[key]]
     answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    with closing(web), closing(Reader(run.config.content)) as reader:
+    bar = run.progress("fetching", len(asked))
+    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
-        for feed, answer in run.progress(
-            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
-        ):
+        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(answer)
+            tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -4670,6 +4602,11 @@ def live_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+###############################################################################
+# Changing posts
+###############################################################################
+
+
 def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
@@ -4689,9 +4626,7 @@ def plan_edits(
             yield edit
         for each in assigned:
             yield from known_edit(library, key, sources[key], each, run.now)
-    old = read_sources(run.checkout.folder)
-    yield from orphan_edits(library, old, sources)
-    yield from readdressed_edits(library, old, sources)
+    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
         yield removal(library, post)
 
@@ -4736,31 +4671,21 @@ def later(updated: datetime | None, date: datetime, now: datetime) -> datetime |
     return updated if updated and date < updated <= now else None
 
 
-def orphan_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+def moved_edits(
+    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    """Yield what becomes of posts whose feed went from the list, moved, or became private."""
     for post in library.orphans():
-        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        heir = old.get(post.feed, {}).get("moved_to", "")
         if heir in sources:
-            keys = adopted_keys(post, heir)
-            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+            guid = Entry(post.guid, "", post.title, None, None)
+            new = entry_keys(heir, guid) if post.guid else ()
+            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
+            yield resourced(library, adopted, sources[heir])
         else:
             yield removal(library, post)
-
-
-def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
-    """Return a post's keys with its guid's under another feed."""
-    guid = Entry(post.guid, "", post.title, None, None)
-    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
-
-
-def readdressed_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
-) -> Iterator[Edit]:
-    """Yield the posts that still name a feed's former address: it moved, or became private."""
     for key, source in sources.items():
-        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+        if old.get(key, {}).get("feed", source.feed) != source.feed:
             for path in sorted(library.own.get(key, ())):
                 yield resourced(library, library.known.posts[path], source)
 
@@ -4901,13 +4826,9 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
             write_whole(path, text)
 
 
-def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
-    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
-    run.fresh = dict(after)
-    run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
-    run.state.feeds = {key: with_validators(state, states[key]) for key, state in after.items()}
-    run.save_state()
-
+###############################################################################
+# Checking
+###############################################################################
 
 YEAR = timedelta(days=365)
 
@@ -4944,11 +4865,12 @@ def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
     states = {key: FeedState() for key in feeds}
-    found = []
+    found, rows = [], list[dict[str, Any]]()
+    run.report.feeds = rows
     for key, reading in read_all(run, feeds, states).items():
         state = state_after(reading, states[key], run.now)
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
-        run.report.add_feed(row)
+        rows.append(row)
         rank, advice = advise(row, run.now)
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
@@ -4980,63 +4902,10 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 ###############################################################################
-# Stages
+# Commits and builds
 ###############################################################################
 
-PLACEHOLDER = "https://example.org"
 MAX_SET_ASIDE = 50
-
-
-def need_checkout(run: Run) -> None:
-    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
-    checkout = run.checkout
-    if not checkout.is_checkout():
-        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
-    if run.was_killed:
-        checkout.clear_remains()
-        run.was_killed = False
-    checkout.settle()
-
-
-def refuse_full_folder(folder: Path) -> None:
-    """Raise ConfigError when a folder that is no checkout holds something."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
-    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
-    if all(path.exists() for path in paths):
-        return paths[0].samefile(paths[1])
-    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
-
-
-def start_site(checkout: Checkout, section: str) -> None:
-    """Fill a checkout without any commit with the starter site, its feeds in this section."""
-    starter = HERE / "examples" / "site"
-    if not starter.is_dir():
-        raise ConfigError(
-            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
-            "name your site with --repo URL, or keep examples/site beside the script",
-        )
-    layouts = checkout.folder / "layouts"
-    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
-    if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
-        (layouts / "feeds").rename(layouts / section)
-        settings = checkout.folder / "hugo.toml"
-        text = settings.read_text("utf-8").replace(
-            'feedsSection = "feeds"', f'feedsSection = "{section}"'
-        )
-        settings.write_text(text, "utf-8")
-    checkout.choose_identity()
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
@@ -5164,6 +5033,65 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+###############################################################################
+# Stages
+###############################################################################
+
+PLACEHOLDER = "https://example.org"
+
+
+def need_checkout(run: Run) -> None:
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
+
+
 def pull(run: Run) -> None:
     """Bring the checkout up to date, or make it."""
     checkout, repo = run.checkout, run.config.repo
@@ -5202,9 +5130,15 @@ def collect(run: Run) -> None:
     kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
-    remember(run, states, after)
+    # Pauses and failures are saved at once; validators wait until their posts are safe.
+    run.fresh = after
+    run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
+    run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
+    run.save_state()
+    rows: list[dict[str, Any]] = []
+    run.report.feeds = rows
     for key, reading in readings.items():
-        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        rows.append(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
@@ -5284,29 +5218,20 @@ def deploy(run: Run) -> None:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
-    result = apply_plan(target, plan)
+    with run.progress("uploading", sum(map(len, plan.groups))) as tell:
+        result = apply_plan(target, plan, lambda upload: tell(upload.key))
     run.report.deploy = asdict(result)
 
 
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
-
-
-def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl | DryPurge]:
-    """Yield the caches in front."""
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
+    """Yield the caches in front; none are touched in a dry run."""
     config = run.config
     if config.dry_run:
-        yield DryPurge()
         return
     if config.cloudfront:
         yield CloudFront(config.cloudfront)
     if config.cloudflare:
-        token = mask(os.environ["CLOUDFLARE_API_TOKEN"])
+        token = os.environ["CLOUDFLARE_API_TOKEN"]
         yield Cloudflare(config.cloudflare, token, run.base_url)
     if config.purge_url:
         yield PurgeUrl(config.purge_url)
@@ -5321,9 +5246,14 @@ def purge(run: Run) -> None:
     if not owed:
         return
     paths = purge_paths(owed, urlsplit(run.base_url).path)
-    for cache_in_front in open_purges(run):
-        cache_in_front.purge(paths)
-    effect.info("purge %s", count(len(paths), "path"))
+    for path in paths:
+        effect.info("purge %s", path)
+    try:
+        for cache_in_front in open_purges(run):
+            cache_in_front.purge(paths)
+    except SuperfeedError as error:
+        hint = f"{error.hint}; the purge stays owed: the next run tries it first"
+        raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
     run.state.owed = []
     run.save_state()
     run.report.purge = {"paths": len(paths), "owed": 0}
@@ -5363,24 +5293,6 @@ def set_up_logging(config: Config) -> None:
         effect.setLevel(logging.INFO)
 
 
-class Progress:
-    """Shows how far long work is, on a terminal only."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self.shown = shown
-
-    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the items, with a bar that moves as they pass."""
-        if not self.shown or not total:
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(items, what, total, console=console, transient=True)
-
-
 class DryStore:
     """A state that is read and never written."""
 
@@ -5392,6 +5304,11 @@ class DryStore:
 
     def set_aside(self) -> None:
         """Leave it where it is."""
+
+
+def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
+    """Return the progress bar of a run: shown on a terminal, never in cron."""
+    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
 
 
 @contextmanager
@@ -5406,17 +5323,18 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
         was_killed, spool = stack.enter_context(lock(config.site))
-        open_ = open_target
+        open_: Callable[..., Target] = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
         checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        store = open_store(config, checkout)
+        kept = open_store(config, checkout)
+        store = DryStore(kept) if config.dry_run else kept
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, spool, was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5431,7 +5349,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
             Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
-            progress=Progress(shown=sys.stderr.isatty() and not config.quiet), feeds=feeds,
+            progress=progress_for(config), feeds=feeds,
         )  # fmt: skip
 
 
@@ -5459,24 +5377,17 @@ def sandbox(config: Config) -> Iterator[Config]:
         yield replace(config, site=twin, feeds=feeds)
 
 
-def open_dry_target(*spec: Any, **options: Any) -> Target:
+def open_dry_target(*spec: Any, **options: Any) -> DryTarget:
     """Open a target that is read, and told about instead of written."""
-    target = open_target(*spec, **options)
-    if isinstance(target, DryTarget):
-        return target
-    return DryTarget(target, lambda text: effect.info(text.removeprefix("would ")))
+    return DryTarget(open_target(*spec, **options), effect.info)
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
-    where = f"--ping {host_of(config.ping)}"
     try:
-        answer = ask("POST", config.ping + "/fail" * failed, where, body=text.encode())
+        call_hook("--ping", config.ping + "/fail" * failed, text)
     except SuperfeedError as error:
         log.warning("%s", error)
-        return
-    if answer.status >= HTTPStatus.BAD_REQUEST:
-        log.warning("%s: HTTP %d", where, answer.status)
 
 
 def open_store(config: Config, checkout: Checkout) -> Store:

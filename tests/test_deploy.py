@@ -612,11 +612,7 @@ def test_a_dry_deploy_says_everything_and_does_nothing(deploy, bucket, proxy, pu
     said = []
     real = sf.open_target(bucket.url, public, endpoint_url=proxy.endpoint)
     result = deploy(sf.DryTarget(real, said.append))
-    assert said == [
-        f"would upload {POST} (content)",
-        "would upload new.html (new)",
-        f"would delete {OLD_POST}",
-    ]
+    assert said == [f"upload {POST} (content)", "upload new.html (new)", f"delete {OLD_POST}"]
     assert contents(bucket) == before
     assert proxy.counts == {"LIST": 1, "HEAD": 1}
     assert (result.uploaded, result.deleted) == (2, 1)

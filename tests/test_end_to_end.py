@@ -23,8 +23,10 @@ def published(workplace, moto):
     workplace.beta = web.feed("/b.xml", atom(items(3, "beta"), title="Beta"), on=2)
     workplace.gamma = web.feed("/c.json", json_feed(items(2, "gamma"), title="Gamma"), on=3)
     workplace.feeds_txt(
-        [workplace.alpha.url, "[Cloud & more]", f"B's own  {workplace.beta.url}", "[plain]"]
-        + [workplace.gamma.url]
+        [
+            *(workplace.alpha.url, "[Cloud & more]", f"B's own  {workplace.beta.url}"),
+            *("[plain]", workplace.gamma.url),
+        ]
     )
     workplace.distribution = moto.distribution()
     workplace.flags |= {"--cloudfront": workplace.distribution}

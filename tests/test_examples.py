@@ -1,4 +1,4 @@
-"""feeds.txt and what examples/ holds for a machine of one's own: each is loaded by what reads it."""
+"""feeds.txt, and what examples/ holds for a machine of one's own: each loaded by its reader."""
 
 import configparser
 import os
@@ -52,7 +52,7 @@ def settings(conf: str) -> dict[str, str]:
 def test_the_conf_names_every_setting():
     flags = {
         option.removeprefix("--")
-        for action in load_superfeed().make_parser()._actions
+        for action in load_superfeed().make_parser()._actions  # noqa: SLF001 - no public list
         for option in action.option_strings
         if option.startswith("--")
     }

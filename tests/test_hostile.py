@@ -5,7 +5,9 @@ many posts it makes, and what the built pages show: `titles` and `words` are the
 are led to, `never` is in no file. One run of the script per site takes them all.
 """
 
+import os
 import re
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 from hugo_sites import KINDS, Page, build, hugo_binary, make_site, words
+from support.feedmaker import Item, items, rss
 from support.git import Origin
 from support.script import Script
 from support.web import Web
@@ -216,3 +219,97 @@ def test_no_case_expects_nothing():
         assert expected["rows"]
         assert expected["posts"] > 0
         assert expected.get("titles") or expected.get("words")
+
+
+HUGE = [
+    Item("title", "https://huge.test/title", "word " * 200_000, body="<p>a huge title</p>"),
+    Item("body", "https://huge.test/body", "A huge body", body="<p>" + "word " * 1_000_000),
+    Item("lists", "https://huge.test/lists", "Nested lists", body="<ul><li>deep" * 1_500),
+    Item("quotes", "https://huge.test/quotes", "Quotes", body="<blockquote>deep" * 20_000),
+    Item(
+        "marks", "https://huge.test/marks", "Marks", body="<p><b id=%d>x" * 2_000 % (*range(2_000),)
+    ),
+    Item(
+        "words", "https://huge.test/" + "x" * 100_000, "Addresses", body="<a href=/" + "y" * 100_000
+    ),
+    Item("author", "https://huge.test/author", "Author", author="y" * 20_000, tags=["z" * 9_000]),
+]
+
+
+def measured(place: Path, web: Web, entries: list[Item], *flags: str):
+    """A run over one feed of these entries: its result, the site, seconds and megabytes."""
+    origin = Origin(place / "site.git", owners_site(place / "template", "dangerous"))
+    script = Script(place / "machine")
+    script.write("feeds.txt", web.feed("/huge", rss(entries)).url)
+    report = place / "report"
+    started = time.monotonic()
+    process = script.start("--repo", origin.url, "--keep", "0", "--report", report, *flags)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - started
+    result = script.finish(process, report=report).ok()
+    return result, script.app / "site", seconds, usage.ru_maxrss / 1024
+
+
+@pytest.fixture(scope="module")
+def huge(tmp_path_factory, certificates):
+    """A run over huge and deep entries."""
+    web = Web(certificates)
+    yield measured(tmp_path_factory.mktemp("huge"), web, HUGE, "--content", "full")
+    web.close()
+
+
+def test_huge_entries_end_in_seconds_and_megabytes(huge):
+    result, site, seconds, megabytes = huge
+    assert result.report["posts"]["new"] == len(HUGE)
+    assert result.report["posts"]["set_aside"] == 0
+    assert len(list((site / "public/feeds").rglob("index.html"))) > len(HUGE)
+    assert seconds < 60
+    assert megabytes < 500  # hugo's own among them
+
+
+def test_ten_thousand_entries_of_one_feed_end_in_seconds_and_megabytes(tmp_path, certificates):
+    web = Web(certificates)
+    without = ["--skip", "commit", "--skip", "push", "--skip", "build"]
+    result, _, seconds, megabytes = measured(tmp_path, web, items(10_000), *without)
+    web.close()
+    assert result.report["posts"]["new"] == 10_000
+    assert seconds < 60
+    assert megabytes < 400
+
+
+def test_huge_texts_are_cut_with_an_ellipsis(huge):
+    paths = (huge[1] / "content/feeds").rglob("*-*.md")
+    posts = {path.stem[:-13]: path.read_text() for path in paths}
+    assert max(map(len, posts.values())) < 260_000
+    titles = [re.search('title: "(.*)"', text)[1] for text in posts.values()]
+    assert max(map(len, titles)) <= 300
+    assert any(title.endswith("…") for title in titles)
+    assert "…" in posts["a-huge-body"]
+    for name in ("nested-lists", "quotes"):
+        assert max(map(indentation, posts[name].splitlines())) <= 120
+
+
+def indentation(line: str) -> int:
+    """How deep a line of markdown stands."""
+    return len(line) - len(line.lstrip("> -"))
+
+
+@pytest.mark.parametrize("poison", ["{{< nosuch >}}", "{{% nosuch", "HAHAHUGOSHORTCODE0s0HBHB"])
+def test_a_post_that_breaks_the_build_anyway_is_set_aside(web, tmp_path, poison):
+    origin = Origin(tmp_path / "site.git", owners_site(tmp_path / "template", "plain"))
+    script = Script(tmp_path / "machine")
+    script.write("feeds.txt", web.feed("/a.xml", rss(items(3))).url)
+    script("--repo", origin.url).ok()
+    path = next(path for path in origin.files("content/feeds/") if "entry-2" in path)
+    origin.commit({path: origin.read(path) + poison})
+    result = script("--repo", origin.url).ok()
+    assert result.report["posts"]["set_aside"] == 1
+    assert path in result.err
+    public = script.app / "site" / "public"
+    page = Page(next(public.rglob("entry-2*/index.html")).read_bytes())
+    assert "https://alpha.example/posts/2" in page.source.decode()
+    assert poison not in page.source.decode()
+    assert len(list(public.rglob("entry-*/index.html"))) == 3
+    assert poison not in origin.read(path)
+    assert script("--repo", origin.url).ok().report["posts"]["set_aside"] == 0

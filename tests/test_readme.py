@@ -105,7 +105,9 @@ def test_the_set_up_commands_name_files_that_are_there_and_ci_runs_the_second():
     named = re.findall(r"-r (\S+)|python (\S+\.py)", " ".join(SET_UPS))
     for name in filter(None, (name for pair in named for name in pair)):
         assert (REPO / name).is_file(), name
-    assert SET_UPS[1] in (REPO / ".ci" / "run").read_text()
+    ci = (REPO / ".ci" / "run").read_text()
+    for part in SET_UPS[1].split(" && "):  # CI finds its Python, and spares its cores
+        assert part.replace("python3", '"$python"').removesuffix(" -n auto") in ci, part
 
 
 def test_the_site_can_be_looked_at(tmp_path):
@@ -186,7 +188,7 @@ def test_the_list_on_the_page_is_a_list(superfeed):
 def test_the_policy_is_what_the_machine_of_the_example_needs_on_site_and_distribution():
     # That those are needed and enough is recorded from runs: see test_cloud.py.
     policy = json.loads(blocks("json")[0])
-    template = yaml.load(test_cloud.TEMPLATE, test_cloud.CloudFormationLoader)  # noqa: S506
+    template = yaml.load(test_cloud.TEMPLATE, test_cloud.CloudFormationLoader)
     role = template["Resources"]["InstanceRole"]["Properties"]["Policies"][0]["PolicyDocument"]
     flat = [each[1] if isinstance(each, list) else each for each in role["Statement"]]
     needed = {each["Sid"]: each["Action"] for each in flat}
@@ -229,6 +231,28 @@ def test_a_message_on_the_page_is_one_that_superfeed_has(row):
     message = row[0].strip("`")
     for part in filter(None, (part.strip() for part in message.split("…"))):
         assert part in said_by_superfeed(), part
+
+
+def test_what_a_run_prints_is_what_this_run_would_print():
+    from datetime import UTC, datetime
+
+    sys.path.insert(0, str(REPO))
+    from superfeed import Report
+
+    def feed(status, line, name="A", **facts):
+        facts = {"error": None, "moved_to": None} | facts
+        return {"url": "https://a.example/", "name": name, "status": status, "line": line} | facts
+
+    moved = {"moved_to": "https://harbour-lab.example/feed.xml"}
+    report = Report(datetime.now(UTC), seconds={"collect": 4.0, "build": 5.4})
+    report.feeds = [feed("unchanged", line) for line in range(21)]
+    report.feeds += [feed("failed", 31, "Plain Text", error="404 Not Found")]
+    report.feeds += [feed("ok", 12, "Harbour Lab", **moved), *[feed("ok", 40)] * 4]
+    report.posts = {"new": 9, "updated": 1, "removed": 0, "set_aside": 0, "total": 812}
+    report.commit = {"sha": "34670c3d05", "pushed": True}
+    report.build, report.purge = {"pages": 1630}, {"paths": 12, "owed": 0}
+    report.deploy = {"uploaded": 14, "deleted": 0, "unchanged": 1700, "bytes": 1, "requests": {}}
+    assert report.summary() + "\n" in blocks("text")
 
 
 def test_the_exit_codes_on_the_page_are_those_of_the_design():
