@@ -2431,12 +2431,11 @@ def state_text(state: State) -> str:
     return json.dumps(parts, separators=(",", ":"))
 
 
-def check_kinds(known: State | FeedState) -> None:
-    """Raise TypeError when a field is of another type than it starts with."""
+def fits(known: State | FeedState) -> bool:
+    """Tell whether every field is of the type it starts with."""
     blank = type(known)()
-    for item in fields(known):
-        if type(getattr(known, item.name)) is not type(getattr(blank, item.name)):
-            raise TypeError(item.name)
+    names = [item.name for item in fields(known)]
+    return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
 
 
 def parse_state(text: str) -> State:
@@ -2447,15 +2446,14 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-        check_kinds(state)
-        for known in feeds.values():
-            check_kinds(known)
+        sound = fits(state) and all(fits(known) for known in feeds.values())
         for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
             from_iso(moment)
-        if not all(len(row) in (2, 9) for row in state.posts.values()):
-            raise TypeError
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
-        raise ValueError("it is not in superfeed's form") from error
+        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
+    except (TypeError, AttributeError, KeyError, ValueError):
+        sound = False
+    if not sound:
+        raise ValueError("it is not in superfeed's form")
     return state
 
 
@@ -2505,14 +2503,12 @@ class ObjectStore:
 
         try:
             body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            return str(body.decode("utf-8", "replace"))
+        except (BotoCoreError, ClientError) as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code")
+            if code not in ("NoSuchKey", "404"):
                 log.warning("no state from %s: %s", self.place, error)
             return ""
-        except BotoCoreError as error:
-            log.warning("no state from %s: %s", self.place, error)
-            return ""
-        return str(body.decode("utf-8", "replace"))
 
     def write(self, text: str) -> None:
         """Write the object. Raises SuperfeedError."""
@@ -2921,25 +2917,23 @@ def explain(error: Exception) -> str:
     """Say in a few words what broke a request; never an address."""
     from urllib3 import exceptions
 
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate does not fit: {error.verify_message}"
-    if isinstance(error, exceptions.NewConnectionError):
-        return f"connection failed: {getattr(error.__cause__, 'strerror', None)}"
-    if isinstance(error, exceptions.ConnectTimeoutError):
-        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
-    if isinstance(error, exceptions.TimeoutError | TimeoutError):
-        return f"nothing came for {STALL_TIMEOUT_S:g} s"
-    if isinstance(error, exceptions.DecodeError):
-        return "its compressed answer cannot be unpacked"
-    if isinstance(error, RemoteDisconnected):
-        return "the connection was closed without an answer"
-    if isinstance(error, exceptions.ProtocolError | IncompleteRead):
-        return "the answer was cut short"
-    if isinstance(error, HTTPException):
-        return "the answer is not HTTP"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason}"
-    return f"connection failed: {getattr(error, 'strerror', None) or type(error).__name__}"
+    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
+    meanings = (  # the first that fits: a refusal is a timeout too in urllib3's order of things
+        (
+            ssl.SSLCertVerificationError,
+            f"its certificate does not fit: {getattr(error, 'verify_message', '')}",
+        ),
+        (ssl.SSLError, f"TLS failed: {getattr(error, 'reason', '')}"),
+        (exceptions.NewConnectionError, f"connection failed: {reason}"),
+        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
+        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
+        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
+        (RemoteDisconnected, "the connection was closed without an answer"),
+        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
+        (HTTPException, "the answer is not HTTP"),
+    )
+    fallback = f"connection failed: {reason}"
+    return next((text for kinds, text in meanings if isinstance(error, kinds)), fallback)
 
 
 ###############################################################################

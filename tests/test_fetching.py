@@ -467,7 +467,7 @@ def test_a_redirect_leads_to_an_address_without_password_and_fragment(location, 
         ("192.168.1.1", True, False),
         ("100.64.0.1", True, False),
         ("fd12::1", True, False),
-        ("0.0.0.0", True, False),  # noqa: S104 - an address to refuse
+        ("0.0.0.0", True, False),
         ("::ffff:10.0.0.1", True, False),
         ("169.254.169.254", False, False),
         ("169.254.0.1", False, False),

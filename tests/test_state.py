@@ -113,21 +113,21 @@ FULL = '{"version":1,"feeds":{},"hosts":{},"owed":[],"posts":{},"commit":"","set
         lambda text: text[: len(text) // 2],
         lambda text: text + "x",
         lambda text: "\0" * len(text),
-        lambda text: "null",
-        lambda text: "[]",
-        lambda text: "{}",
+        lambda _text: "null",
+        lambda _text: "[]",
+        lambda _text: "{}",
         lambda text: text.replace('"version":1', '"version":2'),
         lambda text: text.replace('"hosts"', '"moons"'),
-        lambda text: FULL.replace('"feeds":{}', '"feeds":[]'),
-        lambda text: FULL.replace('"feeds":{}', '"feeds":{"a":1}'),
-        lambda text: FULL.replace('"feeds":{}', '"feeds":{"a":{"failures":"many"}}'),
-        lambda text: FULL.replace('"feeds":{}', '"feeds":{"a":{"retry_at":"soon"}}'),
-        lambda text: FULL.replace('"hosts":{}', '"hosts":{"a.example":"soon"}'),
-        lambda text: FULL.replace('"hosts":{}', '"hosts":{"a.example":7}'),
-        lambda text: FULL.replace('"posts":{}', '"posts":{"a.md":7}'),
-        lambda text: FULL.replace('"posts":{}', '"posts":{"a.md":[1]}'),
-        lambda text: FULL.replace('"owed":[]', '"owed":{}'),
-        lambda text: FULL.replace('"commit":""', '"commit":null'),
+        lambda _text: FULL.replace('"feeds":{}', '"feeds":[]'),
+        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":1}'),
+        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"failures":"many"}}'),
+        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"retry_at":"soon"}}'),
+        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":"soon"}'),
+        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":7}'),
+        lambda _text: FULL.replace('"posts":{}', '"posts":{"a.md":7}'),
+        lambda _text: FULL.replace('"posts":{}', '"posts":{"a.md":[1]}'),
+        lambda _text: FULL.replace('"owed":[]', '"owed":{}'),
+        lambda _text: FULL.replace('"commit":""', '"commit":null'),
     ],
 )
 def test_a_state_that_cannot_be_used_is_set_aside(damage, caplog, monkeypatch, tmp_path):
@@ -291,7 +291,9 @@ def test_heads_that_superfeed_wrote_need_no_yaml(tmp_path, monkeypatch):
     entry = sf.Entry(
         "g", "https://a.example/x", 'A "title", ünd', when, when, "Ann", ("t",), "E", "E"
     )
-    post = sf.Post("p.md", sf.feed_id(source.feed), ("k",), "g", entry.title, when, None, False)
+    post = sf.Post(
+        "p.md", sf.feed_id(source.feed), ("k",), "g", entry.title, when, None, undated=False
+    )
     path = tmp_path / "p.md"
     path.write_text(sf.dump_post(sf.front_matter(entry, source, post), "body\n"))
     monkeypatch.setattr(sf, "load_post", None)
@@ -313,7 +315,7 @@ def test_heads_that_the_owner_touched_are_read_by_yaml(tmp_path, change):
     when = datetime(2026, 11, 22, 10, tzinfo=UTC)
     source = sf.Source("A feed", "https://a.example/", "https://a.example/feed")
     entry = sf.Entry("g", "https://a.example/x", "T", when, None)
-    post = sf.Post("p.md", sf.feed_id(source.feed), ("k",), "g", "T", when, None, False)
+    post = sf.Post("p.md", sf.feed_id(source.feed), ("k",), "g", "T", when, None, undated=False)
     text = sf.dump_post(sf.front_matter(entry, source, post), "body\n").replace(*change)
     path = tmp_path / "p.md"
     path.write_bytes(text.encode())
