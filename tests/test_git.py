@@ -1,0 +1,633 @@
+"""The checkout: what others push, what its owner leaves lying about, remotes of every kind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from support.feedmaker import items, rss
+from support.git import Origin, git
+from support.script import Script, Workplace
+
+import superfeed
+
+RIVAL = """#!/bin/sh
+# git, but before each push somebody else is faster, {times} times.
+case " $* " in *" push "*)
+  n=$(ls {folder} | wc -l)
+  if [ "$n" -lt {times} ]; then
+    touch {folder}/$n
+    cd {desk} && {git} pull -q && echo $n > content/posts/rival-$n.md \\
+      && {git} add -A && {git} commit -q -m "Rival $n" && {git} push -q || exit 99
+    cd - > /dev/null
+  fi
+esac
+exec {git} "$@"
+"""
+
+
+@pytest.fixture
+def place(workplace) -> Workplace:
+    """A workplace with one feed and no deploy."""
+    workplace.flags |= {"--deploy": None, "--endpoint-url": None}
+    workplace.feed = workplace.web.feed("/a.xml", rss(items(2)))
+    workplace.feeds_txt([workplace.feed.url])
+    return workplace
+
+
+def news(place, count=3):
+    """From now on the feed has so many entries."""
+    place.feed.body = rss(items(count))
+
+
+def in_site(place, *argv) -> str:
+    return git(*argv, cwd=place.site)
+
+
+def write(place, name, text="mine\n") -> Path:
+    path = place.site / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def program(place, name, text):
+    """Put a shell script on PATH."""
+    place.script.tool(name, None)
+    path = place.script.bin / name
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def before_build(place, commands):
+    """Let the shell do something before hugo builds."""
+    real = (place.script.bin / "hugo").resolve()
+    text = f'#!/bin/sh\ncase "$1" in --gc) {commands};; esac\nexec {real} "$@"\n'
+    program(place, "hugo", text)
+
+
+def rivals(place, tmp_path, times):
+    """Let somebody push before each of superfeed's pushes."""
+    desk = place.origin.clone(tmp_path / "rival")
+    for key, value in (("name", "Rival"), ("email", "rival@rival.example")):
+        git("config", f"user.{key}", value, cwd=desk)
+    (folder := tmp_path / "turns").mkdir()
+    real = shutil.which("git")
+    program(place, "git", RIVAL.format(times=times, folder=folder, desk=desk, git=real))
+
+
+# ---------------------------------------------------------------- others push
+
+
+def test_a_rival_who_pushes_first_twenty_times_in_a_row_loses_nothing(place, tmp_path):
+    place.run().ok()
+    rivals(place, tmp_path, 20)
+    news(place)
+    report = place.run().ok().report
+    assert report["commit"]["pushed"]
+    assert report["commit"]["sha"] == place.origin.head()
+    assert len(place.posts()) == 3
+    assert len([p for p in place.origin.files("content/posts/") if "rival-" in p]) == 20
+    assert place.origin.log()[0].startswith("superfeed: 1 new entry from 1 feed")
+
+
+def test_a_rival_who_wins_at_the_last_moment_loses_nothing(place, tmp_path):
+    place.run().ok()
+    hook = place.origin.path / "hooks" / "update"
+    hook.write_text(
+        f"#!/bin/sh\ntest -e {tmp_path}/done && exit 0\ntouch {tmp_path}/done\n"
+        "unset GIT_QUARANTINE_PATH GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES\n"
+        "export GIT_AUTHOR_NAME=R GIT_AUTHOR_EMAIL=r@r\n"
+        "export GIT_COMMITTER_NAME=R GIT_COMMITTER_EMAIL=r@r\n"
+        'new=$(git commit-tree -p "$2" -m Rival "$2^{tree}") && git update-ref "$1" "$new"\n'
+    )
+    hook.chmod(0o755)
+    news(place)
+    assert place.run().ok().report["commit"]["pushed"]
+    assert place.origin.log()[1] == "Rival"
+    assert len(place.posts()) == 3
+
+
+def test_a_push_that_a_hook_refuses_fails_at_once_with_its_words(place):
+    place.run().ok()
+    hook = place.origin.path / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'frozen until Monday' >&2; exit 1\n")
+    hook.chmod(0o755)
+    news(place)
+    result = place.run().fails(1, "git push failed", "frozen until Monday")
+    assert result.seconds < 10
+    hook.unlink()
+    assert place.run().ok().report["commit"]["pushed"]
+    assert len(place.posts()) == 3
+
+
+def test_four_superfeeds_with_sections_of_their_own_push_at_once(place, tmp_path):
+    def one(number):
+        script = Script(tmp_path / f"machine-{number}")
+        feed = place.web.feed(f"/{number}.xml", rss(items(5, f"beta{number}")), on=number + 2)
+        script.write("feeds.txt", feed.url + "\n")
+        flags = ("--repo", place.origin.url, "--section", f"feeds{number}")
+        return [script(*flags, timeout=240) for _ in range(2)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for results in pool.map(one, range(4)):
+            for result in results:
+                result.ok()
+    for number in range(4):
+        assert len(place.posts(f"feeds{number}")) == 5
+    assert len([s for s in place.origin.log() if s.startswith("superfeed: 5 new")]) == 4
+
+
+def test_two_superfeeds_with_one_section_end_well_or_say_why(place, tmp_path):
+    """Not a set-up to recommend: each removes what its own list does not name."""
+
+    def one(number):
+        script = Script(tmp_path / f"machine-{number}")
+        script.write("feeds.txt", place.feed.url + "\n")
+        return script("--repo", place.origin.url, timeout=240)
+
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(one, range(2)))
+    for result in results:
+        assert result.code == 0 or "changed here and on the remote" in result.err, str(result)
+    assert 0 in [result.code for result in results]
+    assert len(place.posts()) == 2
+
+
+def test_a_conflict_inside_the_section_is_aborted_cleanly_and_loses_nothing(place):
+    place.run().ok()
+    [path, _] = place.posts()
+    mine = place.site / path
+    mine.write_text(mine.read_text().replace("title:", "draft: true\ntitle:", 1))
+    in_site(place, "commit", "-qam", "A draft of mine")
+    head = in_site(place, "rev-parse", "HEAD")
+    place.origin.commit({path: "---\ntitle: theirs\n---\n"}, "Theirs")
+    write(place, "content/posts/untracked.md")
+    for _ in range(2):
+        result = place.run().fails(1, "changed here and on the remote", path, "nothing is lost")
+        assert "rebase by hand" in result.err
+    assert in_site(place, "rev-parse", "HEAD") == head
+    assert in_site(place, "symbolic-ref", "--short", "HEAD") == "main\n"
+    assert "draft: true" in mine.read_text()
+    assert in_site(place, "status", "--porcelain") == "?? content/posts/untracked.md\n"
+    assert place.origin.log()[0] == "Theirs"
+
+
+def test_commits_an_earlier_run_could_not_push_go_along(place):
+    place.run().ok()
+    news(place, 3)
+    place.run("--skip", "push").ok()
+    news(place, 4)
+    place.origin.commit({"content/posts/between.md": "---\ntitle: x\n---\n"}, "Between")
+    assert place.run().ok().report["commit"]["pushed"]
+    subjects = place.origin.log()
+    assert subjects[0].startswith("superfeed: 1 new")
+    assert subjects[1].startswith("superfeed: 1 new")
+    assert subjects[2] == "Between"
+
+
+def test_a_push_is_made_good_by_a_run_without_news(place):
+    place.run().ok()
+    news(place)
+    place.run("--skip", "push").ok()
+    assert place.run().ok().report["commit"]["pushed"]
+    assert len(place.posts()) == 3
+
+
+def test_each_stage_works_when_those_before_it_are_left_out(place):
+    place.run("--skip", "commit", "--skip", "push", "--skip", "build").ok()
+    assert place.run("--skip", "pull", "--skip", "collect").ok().report["commit"]["pushed"]
+    assert len(place.posts()) == 2
+
+
+# ---------------------------------------------------------------- what the owner leaves about
+
+
+@pytest.fixture
+def lived_in(place):
+    """A checkout in which its owner has staged, dirty, untracked and deleted files."""
+    place.run().ok()
+    write(place, "content/posts/staged.md")
+    in_site(place, "add", "content/posts/staged.md")
+    write(place, "content/about.md", "---\ntitle: About, staged\n---\n")
+    in_site(place, "add", "content/about.md")
+    write(place, "content/posts/the-shed.md", "---\ntitle: The shed, dirty\n---\n")
+    write(place, "content/posts/[un]tracked file.md")
+    (place.site / "content/posts/notes-on-compost.md").unlink()
+    place.before = state_of(place)
+    return place
+
+
+def state_of(place):
+    """What git says of the owner's files, and what is in them."""
+    lines = in_site(place, "status", "--porcelain", "-uall", "content/posts", "content/about.md")
+    files = {
+        path.relative_to(place.site): path.read_bytes()
+        for path in (place.site / "content").rglob("*.md")
+        if "feeds" not in path.parts
+    }
+    return sorted(lines.splitlines()), files
+
+
+def test_the_owners_files_survive_a_run_with_news(lived_in):
+    news(lived_in)
+    lived_in.run().ok()
+    assert state_of(lived_in) == lived_in.before
+    assert all(p.startswith(("content/feeds/", "data/")) for p in lived_in.origin.changed("HEAD~1"))
+
+
+def test_the_owners_files_survive_a_fast_forward(lived_in):
+    lived_in.origin.commit({"content/posts/far.md": "---\ntitle: far\n---\n"})
+    lived_in.run().ok()
+    (lived_in.site / "content/posts/far.md").unlink()
+    in_site(lived_in, "checkout", "content/posts/far.md")
+    status, files = state_of(lived_in)
+    files.pop(Path("content/posts/far.md"))
+    assert (status, files) == lived_in.before
+
+
+def test_the_owners_files_survive_a_rebase(lived_in):
+    news(lived_in)
+    lived_in.run("--skip", "push").ok()
+    lived_in.origin.commit({"static/far.txt": "far"})
+    assert lived_in.run().ok().report["commit"]["pushed"]
+    status, files = state_of(lived_in)
+    assert files == lived_in.before[1]
+    assert {line[3:] for line in status} == {line[3:] for line in lived_in.before[0]}
+    assert in_site(lived_in, "stash", "list") == ""
+
+
+def test_the_owners_files_survive_a_dry_run(lived_in):
+    news(lived_in)
+    lived_in.origin.commit({"static/far.txt": "far"})
+    head = in_site(lived_in, "rev-parse", "HEAD")
+    lived_in.run("--dry-run").ok()
+    assert state_of(lived_in) == lived_in.before
+    assert in_site(lived_in, "rev-parse", "HEAD") == head
+
+
+def test_a_file_changed_by_the_owner_and_upstream_fails_the_run_by_name(lived_in):
+    lived_in.origin.commit({"content/posts/the-shed.md": "---\ntitle: Theirs\n---\n"})
+    lived_in.run().fails(1, "changed here and upstream: content/posts/the-shed.md")
+    assert state_of(lived_in) == lived_in.before
+    lived_in.origin.commit({"content/posts/[un]tracked file.md": "theirs"})
+    lived_in.run().fails(1, "content/posts/[un]tracked file.md", "content/posts/the-shed.md")
+    assert state_of(lived_in) == lived_in.before
+
+
+def test_a_failed_run_is_not_taken_for_a_killed_one(place):
+    """Else the next would abort the rebase that its owner is in the middle of."""
+    place.run().ok()
+    place.origin.commit({"content/about.md": "---\ntitle: theirs\n---\n"})
+    write(place, "content/about.md", "---\ntitle: mine\n---\n")
+    in_site(place, "commit", "-qam", "Mine")
+    in_site(place, "fetch", "-q")
+    with pytest.raises(RuntimeError):
+        in_site(place, "rebase", "origin/main")
+    for _ in range(2):
+        place.run().fails(1, "a rebase or merge is under way", "finish or abort it")
+    assert (place.site / ".git/rebase-merge").exists()
+
+
+def test_a_merge_of_the_owners_is_left_alone(place):
+    place.run().ok()
+    place.origin.commit({"static/a.txt": "a"})
+    in_site(place, "fetch", "-q")
+    write(place, "static/b.txt")
+    in_site(place, "add", "static/b.txt")
+    in_site(place, "commit", "-qm", "b")
+    in_site(place, "merge", "-q", "--no-commit", "origin/main")
+    place.run().fails(1, "a rebase or merge is under way")
+    assert (place.site / ".git/MERGE_HEAD").exists()
+
+
+def test_a_detached_head_is_refused(place):
+    place.run().ok()
+    in_site(place, "checkout", "-q", "--detach")
+    place.run().fails(1, "is on no branch", "git switch")
+
+
+def test_the_statistics_hugo_writes_into_a_tracked_file_are_restored(place):
+    config = place.origin.read("hugo.toml") + "\n[build.buildStats]\nenable = true\n"
+    place.origin.commit({"hugo.toml": config, "hugo_stats.json": '{"mine": 1}\n'})
+    place.run().ok()
+    assert (place.site / "hugo_stats.json").read_text() == '{"mine": 1}\n'
+    assert in_site(place, "status", "--porcelain", "-uno") == ""
+    write(place, "hugo_stats.json", '{"dirty": 1}\n')
+    place.run().ok()  # the owner's change to it is his own affair
+    news(place)
+    place.run().ok()
+    assert "hugo_stats.json" not in place.origin.changed("HEAD~1")
+
+
+def test_the_statistics_are_restored_when_the_build_fails(place):
+    config = place.origin.read("hugo.toml") + "\n[build.buildStats]\nenable = true\n"
+    place.origin.commit({"hugo.toml": config, "hugo_stats.json": '{"mine": 1}\n'})
+    place.run().ok()
+    news(place)
+    before_build(place, "echo x > hugo_stats.json; exit 1")
+    place.run().fails(1)
+    assert (place.site / "hugo_stats.json").read_text() == '{"mine": 1}\n'
+
+
+# ---------------------------------------------------------------- remotes and checkouts
+
+
+def test_submodule_themes_are_checked_out_and_follow(place, tmp_path):
+    theme = Origin(tmp_path / "theme.git")
+    theme.commit({"layouts/partials/mark.html": "one"}, "Theme")
+    (place.script.home / ".gitconfig").write_text('[protocol "file"]\nallow = always\n')
+    desk = place.origin.clone(tmp_path / "desk")
+    allow = ("-c", "protocol.file.allow=always")
+    git(*allow, "submodule", "add", "-q", theme.url, "themes/mine", cwd=desk)
+    git("commit", "-qam", "A theme", cwd=desk)
+    git("push", "-q", cwd=desk)
+    place.run().ok()
+    mark = place.site / "themes/mine/layouts/partials/mark.html"
+    assert mark.read_text() == "one"
+    theme.commit({"layouts/partials/mark.html": "two"})
+    git("pull", "-q", cwd=desk)
+    git(*allow, "submodule", "update", "-q", "--remote", cwd=desk)
+    git("commit", "-qam", "The new theme", cwd=desk)
+    git("push", "-q", cwd=desk)
+    place.run().ok()
+    assert mark.read_text() == "two"
+    assert in_site(place, "status", "--porcelain") == ""
+    shutil.rmtree(place.site / "themes/mine")
+    (place.site / "themes/mine").mkdir()
+    in_site(place, "submodule", "deinit", "-q", "-f", "themes/mine")
+    place.run().ok()
+    assert mark.read_text() == "two"
+
+
+def test_another_commit_of_a_submodule_checked_out_by_the_owner_stays(place, tmp_path):
+    theme = Origin(tmp_path / "theme.git")
+    first = theme.commit({"a.txt": "one"}, "Theme")
+    theme.commit({"a.txt": "two"})
+    (place.script.home / ".gitconfig").write_text('[protocol "file"]\nallow = always\n')
+    desk = place.origin.clone(tmp_path / "desk")
+    git("-c", "protocol.file.allow=always", "submodule", "add", "-q", theme.url, "themes/mine",
+        cwd=desk)  # fmt: skip
+    git("commit", "-qam", "A theme", cwd=desk)
+    git("push", "-q", cwd=desk)
+    place.run().ok()
+    git("fetch", "-q", "--unshallow", cwd=place.site / "themes/mine")
+    git("checkout", "-q", first, cwd=place.site / "themes/mine")
+    news(place)
+    place.run().ok()
+    assert (place.site / "themes/mine/a.txt").read_text() == "one"
+
+
+@pytest.mark.parametrize("branch", ["trunk", "release/2026"])
+def test_the_default_branch_may_be_called_anything(place, tmp_path, branch):
+    origin = Origin(tmp_path / "other.git", Path(__file__).parent / "support/site", branch=branch)
+    place.flags["--repo"] = origin.url
+    place.run().ok()
+    news(place)
+    assert place.run().ok().report["commit"]["sha"] == origin.head()
+
+
+def test_a_named_branch_is_worked_on_and_no_other(place):
+    git("branch", "live", "main", cwd=place.origin.path)
+    before = place.origin.head()
+    place.run("--branch", "live").ok()
+    assert place.origin.head() == before
+    assert place.origin.log("live")[0].startswith("superfeed: 2 new entries")
+    place.run("--branch", "main").fails(1, "is on branch live, not main", "switch main")
+    place.run("--branch", "nowhere", "--site", "elsewhere").fails(1, "nowhere", "check --branch")
+    assert not (place.script.cwd / "elsewhere").exists()
+
+
+def test_an_empty_remote_gets_the_starter(place, empty_origin):
+    place.script.starter()
+    place.flags["--repo"] = empty_origin.url
+    assert place.run().ok().report["commit"]["pushed"]
+    assert empty_origin.log()[-1] == "Start the site"
+    assert "hugo.toml" in empty_origin.files()
+    assert [path for path in empty_origin.files("content/feeds/") if "_index" not in path]
+    assert not place.run().ok().report["commit"]["pushed"]
+
+
+def test_without_a_remote_a_new_site_is_made_and_committed(place):
+    place.script.starter()
+    place.flags["--repo"] = None
+    place.run().ok()
+    assert in_site(place, "log", "--format=%s").splitlines()[-1] == "Start the site"
+    assert (place.site / "public/index.html").exists()
+    assert in_site(place, "status", "--porcelain") == ""
+
+
+def test_lfs_pointers_are_refused_where_git_lfs_is_missing(place):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    place.origin.commit({".gitattributes": "*.png filter=lfs\n", "static/a.png": pointer})
+    place.run().fails(2, "static/a.png is a Git LFS pointer", "install git-lfs")
+    assert not place.site.exists()
+
+
+def test_a_remote_that_hangs_is_given_up_in_time(place, git_http):
+    server = git_http(place.origin)
+    place.flags["--repo"] = server.url
+    env = {"SUPERFEED_GIT_TOKEN": server.token, "GIT_HTTP_LOW_SPEED_TIME": "2"}
+    place.run(env=env).ok()
+    server.hang()
+    result = place.run(env=env).fails(1, "git fetch failed", "try again later")
+    assert result.seconds < 15
+    server.heal()
+    place.run(env=env).ok()
+
+
+def test_a_git_that_never_ends_is_given_up_and_all_it_started_with_it(tmp_path):
+    script = tmp_path / "bin" / "git"
+    script.parent.mkdir()
+    script.write_text(
+        f'#!/bin/sh\n[ $1 = fetch ] || exec {shutil.which("git")} "$@"\n'
+        f"sleep 600 & echo $! > {tmp_path}/pid; sleep 600\n"
+    )
+    script.chmod(0o755)
+    env = {"PATH": f"{script.parent}:{os.environ['PATH']}"}
+    checkout = superfeed.Checkout(tmp_path, "", env)
+    os.environ["PATH"], path = env["PATH"], os.environ["PATH"]
+    try:
+        with pytest.raises(superfeed.SuperfeedError, match="gave up after"):
+            checkout.git("fetch", timeout_s=0.5)
+    finally:
+        os.environ["PATH"] = path
+    pid = int((tmp_path / "pid").read_text())
+    assert ended(pid)
+
+
+def ended(pid, seconds=5) -> bool:
+    """Whether a process has ended (one that nobody waited for has, too)."""
+    give_up = time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        state = subprocess.run(
+            ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, check=False, text=True
+        ).stdout.strip()
+        if not state or state.startswith("Z"):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_folder_that_is_no_checkout_is_refused_and_left_alone(place):
+    write(place, "letter.txt")
+    place.run().fails(2, "is there and no git checkout", "--site")
+    assert [path.name for path in place.site.iterdir()] == ["letter.txt"]
+
+
+def test_an_empty_folder_is_taken(place):
+    place.site.mkdir()
+    place.run().ok()
+
+
+@pytest.mark.parametrize("remains", ["nothing", "an empty .git", "a broken .git"])
+def test_a_half_made_clone_never_resolves_to_the_repository_around_it(place, remains):
+    around = place.script.app
+    git("init", "-q", cwd=around)
+    git("add", "superfeed.py", cwd=around)
+    git("commit", "-q", "-m", "Around", cwd=around)
+    place.site.mkdir()
+    if remains != "nothing":
+        (place.site / ".git").mkdir()
+    if remains == "a broken .git":
+        (place.site / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    result = place.run()
+    assert git("log", "--format=%s", cwd=around) == "Around\n"
+    if remains == "nothing":
+        result.ok()
+    else:
+        result.fails(1, "not a git repository", "site")
+
+
+def test_a_clone_that_fails_leaves_nothing(place):
+    place.run("--repo", str(place.origin.path) + "-not").fails(
+        1, "git clone failed", "check --repo"
+    )
+    assert sorted(path.name for path in place.script.app.iterdir()) == [
+        "feeds.txt", "site.lock", "superfeed.py",
+    ]  # fmt: skip
+
+
+def test_the_checkout_of_another_repository_is_refused(place, empty_origin):
+    place.run().ok()
+    place.run("--repo", empty_origin.url).fails(2, "is a clone of", "use another --site")
+
+
+def test_the_variables_of_a_git_hook_do_not_lead_astray(place, tmp_path):
+    elsewhere = place.origin.clone(tmp_path / "elsewhere")
+    head = git("rev-parse", "HEAD", cwd=elsewhere)
+    env = {"GIT_DIR": elsewhere / ".git", "GIT_WORK_TREE": elsewhere}
+    place.run(env=env).ok()
+    assert git("rev-parse", "HEAD", cwd=elsewhere) == head
+    assert len(place.posts()) == 2
+
+
+def test_the_commit_has_the_author_that_was_asked_for(place):
+    place.run("--author", "Ann Other <ann@other.example>").ok()
+    form = "%an <%ae> %cn <%ce>"
+    assert place.origin.log(form=form)[0] == (
+        "Ann Other <ann@other.example> Ann Other <ann@other.example>"
+    )
+
+
+def test_without_an_author_git_decides_else_superfeed(place):
+    place.run().ok()
+    assert place.origin.log(form="%an")[0] == "superfeed"
+    (place.script.home / ".gitconfig").write_text("[user]\nname = Me\nemail = me@me.example\n")
+    news(place)
+    place.run().ok()
+    assert place.origin.log(form="%an <%ae>")[0] == "Me <me@me.example>"
+
+
+def test_hooks_and_signing_are_off_for_the_commit(place):
+    place.run().ok()
+    hook = place.site / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    in_site(place, "config", "commit.gpgSign", "true")
+    news(place)
+    place.run().ok()
+    assert len(place.posts()) == 3
+
+
+def test_the_commit_says_skip_ci_only_when_this_run_deploys(workplace):
+    feed = workplace.web.feed("/a.xml", rss(items(1)))
+    workplace.feeds_txt([feed.url])
+    workplace.run("--skip", "deploy").ok()
+    assert workplace.origin.log()[0] == "superfeed: 1 new entry from 1 feed"
+    feed.body = rss(items(3))
+    workplace.run().ok()
+    assert workplace.origin.log()[0] == "superfeed: 2 new entries from 1 feed [skip ci]"
+
+
+def test_a_run_without_news_commits_nothing(place):
+    place.run().ok()
+    before = place.origin.head()
+    report = place.run().ok().report
+    assert report["commit"] == {"sha": None, "pushed": False}
+    assert place.origin.head() == before
+
+
+def test_a_section_that_is_ignored_by_git_fails_with_the_cure(place):
+    place.origin.commit({".gitignore": "public\ncontent/feeds\n"})
+    place.run().fails(1, "feeds", ".gitignore")
+
+
+# ---------------------------------------------------------------- the lock
+
+
+def test_a_second_run_is_refused_with_75_and_pings_nobody(place):
+    place.run().ok()
+    hold = place.site.parent / "hold"
+    os.mkfifo(hold)
+    before_build(place, f"cat {hold}")
+    flags = ("--repo", place.origin.url)
+    first = place.script.start(*flags)
+    wait_for(lambda: any("hugo" in name and "--gc" in name for name in children(first.pid)))
+    ping = place.web.answer("/ping")
+    place.run("--ping", ping).fails(75, "another run works in")
+    assert not place.web.asked("/ping")
+    assert not place.web.asked("/ping/fail")
+    with hold.open("w"):
+        pass
+    place.script.finish(first).ok()
+
+
+def test_the_lock_is_free_when_its_holder_was_killed(place):
+    place.run().ok()
+    hold = place.site.parent / "hold"
+    os.mkfifo(hold)
+    real = (place.script.bin / "hugo").resolve()
+    before_build(place, f"cat {hold}")
+    first = place.script.start("--repo", place.origin.url)
+    wait_for(lambda: any("hugo" in name and "--gc" in name for name in children(first.pid)))
+    first.kill()
+    first.communicate()
+    with hold.open("w"):
+        pass
+    place.script.tool("hugo", real)
+    place.run().ok()
+
+
+def children(pid) -> list[str]:
+    """The command lines of a process's children."""
+    listed = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "--ppid", str(pid)],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return listed.stdout.splitlines()
+
+
+def wait_for(condition, seconds=20):
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen"
+        time.sleep(0.05)
