@@ -3689,7 +3689,8 @@ def file_errors() -> Iterator[None]:
         ) from error
 
 
-def walk_files(root: Path) -> dict[str, LocalFile]:
+@file_errors()
+def local_files(root: Path) -> dict[str, LocalFile]:
     """Find every file below a folder by key, hidden ones too; none when there is no folder."""
 
     def fail(error: OSError) -> None:
@@ -3702,16 +3703,6 @@ def walk_files(root: Path) -> dict[str, LocalFile]:
             with suppress(FileNotFoundError):  # a link that leads nowhere
                 found[path.relative_to(root).as_posix()] = LocalFile(path, path.stat().st_size)
     return found
-
-
-@file_errors()
-def local_files(public: Path) -> dict[str, LocalFile]:
-    """Find the files of the build by key; none when there is no such folder."""
-    files = walk_files(public)
-    for key in files:
-        if not key.isascii() and re.search("[\udc80-\udcff]", key):
-            raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
-    return files
 
 
 class Folder:
@@ -3727,7 +3718,7 @@ class Folder:
     def list(self) -> dict[str, Remote]:
         """Every file below the folder."""
         self.made.append("list")
-        return {key: Remote(file.size) for key, file in walk_files(self.root).items()}
+        return {key: Remote(file.size) for key, file in local_files(self.root).items()}
 
     def head(self, key: str) -> dict[str, str]:
         """Hash the file itself: folders keep no metadata."""
@@ -3827,6 +3818,9 @@ def same_content(
 def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
     """Look at build and target, and plan. Costs one listing and one HEAD when ETags are MD5s."""
     local = local_files(public)
+    for key in local:
+        if not key.isascii() and re.search("[\udc80-\udcff]", key):
+            raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
     remote = target.list() if HOME_PAGE in local else {}
     home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else {}
     current = not target.keeps_headers or home.get(RULES_KEY) == header_rules(options)

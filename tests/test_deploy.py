@@ -137,6 +137,13 @@ def test_odd_keys_go_by_the_short_way(deploy, public, bucket, monkeypatch):
     assert contents(bucket).keys() == FILES.keys() | set(ODD_KEYS)
 
 
+def test_a_name_that_is_no_utf8_is_refused_before_anything_is_uploaded(deploy, public, proxy):
+    write(public, os.fsdecode(b"img/\xff.png"), "")
+    with pytest.raises(sf.SuperfeedError, match=r"img/\\udcff\.png.* is no UTF-8"):
+        deploy()
+    assert not proxy.puts
+
+
 def test_empty_files_arrive_and_stay(deploy, public, bucket):
     write(public, "empty.txt", "")
     deploy()
