@@ -25,21 +25,40 @@ story start at the end: `main()` runs `STAGES`, each a short function that looks
 at what the stage before it said; so any stage can be skipped, and the next run finishes one that
 was killed.
 
-    Errors        what can be explained to whoever reads the cron mail
-    Values        frozen dataclasses, the vocabulary of all that follows
-    Feed list     feeds.txt or OPML -> Feed
-    Text          hostile feed text -> words and addresses that cannot hurt a Hugo site
-    Blocks        a tree of block elements -> markdown
-    Markdown      the HTML of an entry -> that tree -> markdown without anything live in it
-    Dates         raw date strings -> aware UTC datetimes, or none
-    Parsing       bytes of a feed -> Document of Entry
-    Identity      which entry is which post
-    Posts         Entry -> file; file -> Post
-    Fetching      what to ask, and what an answer means
-    Sync plan     two listings -> what to upload, delete and purge
-    Edges         HTTP, git, hugo, S3, folder, purge, state: all that touches the world
-    Stages        pull collect commit push build deploy purge
-    Command line  flags, logging, wiring, main
+    Errors                    what can be explained to whoever reads the cron mail
+    Values                    frozen dataclasses, the vocabulary of all that follows
+    Text                      hostile feed text -> words and addresses that cannot hurt a Hugo site
+    Blocks                    a tree of block elements -> markdown
+    Markdown                  the HTML of an entry -> that tree, with nothing live in it
+    Dates                     raw date strings -> aware UTC datetimes, or none
+    Decoding                  bytes of whatever encoding, with whatever faults -> XML
+    Entries                   what feedparser or JSON says of an entry -> Entry
+    Parsing                   bytes of a feed -> Document of Entry
+    Keys                      what an entry is known by
+    Identity                  which entry is which post
+    Feed list                 feeds.txt or OPML -> Feed
+    Posts                     Entry -> the text of a file; a file -> Post
+    Fetching                  what to ask, and what an answer means for the next run
+    Sync plan                 two listings -> what to upload, delete and purge
+    HTTP answers              names to addresses, failures to words
+    Edges: HTTP               asking strangers' servers, politely and within bounds
+    Edges: around git         git's environment, its token, its errors
+    Edges: git                the checkout
+    Edges: hugo               the binary, and what it says of the site
+    Edges: S3                 a bucket
+    Edges: state              what a run leaves for the next
+    Edges: folders and deploys  a folder; carrying out a sync plan
+    Edges: purges             the caches in front
+    Command line              flags, environment and conf -> Config
+    Report                    what a run did, in JSON and in words
+    The run                   what the stages share
+    Guest files               what superfeed writes once into the owner's site
+    Collecting                every feed -> Document; the posts there are
+    Changing posts            documents and posts -> edits, and their carrying out
+    Checking                  --check: a table of the feeds' health
+    Commits and builds        which changes are superfeed's; a build that one post cannot stop
+    Stages                    pull collect commit push build deploy purge
+    Main                      logging, the lock, the dry run's twin, main()
 """
 
 from __future__ import annotations
@@ -51,7 +70,6 @@ import errno
 import functools
 import hashlib
 import heapq
-import html
 import html as html_entities
 import importlib.util
 import io
@@ -287,6 +305,41 @@ class Config:
     verbose: int
 
 
+def iso(moment: datetime | None) -> str:
+    """Format an instant as superfeed writes it everywhere: UTC, whole seconds, Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+
+
+def from_iso(text: str) -> datetime | None:
+    """Read back what `iso` wrote."""
+    return datetime.fromisoformat(text) if text else None
+
+
+@dataclass(slots=True)
+class FeedState:
+    """What is remembered of a feed between runs: a cache, which may be lost at any time."""
+
+    etag: str = ""
+    modified: str = ""
+    answered: str = ""  # hash of the address the validators came from: none other gets them
+    digest: str = ""  # SHA-256 of the document, hex
+    line: str = ""  # hash of the line that `gone` and `retry_at` are about
+    failures: int = 0  # failed runs in a row
+    failing_since: str = ""  # ISO time of the first of them
+    retry_at: str = ""  # ISO time before which it is not asked
+    gone: bool = False
+    moved_to: str = ""  # the id of the feed it has become
+    entries: int = 0
+    newest: str = ""  # ISO time of its newest entry
+    title: str = ""
+    site: str = ""
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address, lower-case; empty for a file."""
+    return (urlsplit(url).hostname or "").lower()
+
+
 ###############################################################################
 # Text
 ###############################################################################
@@ -295,7 +348,6 @@ _MAX_HTML = 500_000  # characters that are read of one text
 _MAX_TAGS = 10_000  # html5ever, inside nh3, takes time quadratic in the depth of nesting
 _MAX_URL = 4_000
 ZWSP = "\u200b"  # breaks what would be live, and takes no room
-
 # Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
 _UNSAFE = re.compile(
@@ -792,7 +844,6 @@ def markdown(html: str, base: str) -> str:
 # Dates
 ###############################################################################
 
-
 # Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
 # (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
 _ZONES = {
@@ -833,7 +884,7 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html.unescape(raw[:100]).split())
+    text = " ".join(html_entities.unescape(raw[:100]).split())
     start, space, last_word = text.rpartition(" ")
     text = start + _ZONES.get(last_word.upper(), space + last_word)
     if not re.search(r"\d", text):
@@ -905,7 +956,6 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 ###############################################################################
 # Decoding
 ###############################################################################
-
 
 # These need no decoder of their own: they are told apart byte by byte.
 _WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
@@ -983,12 +1033,12 @@ def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
     if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
         return whole
     if name.startswith("#"):
-        meant = html.unescape(whole).replace("\ufffd", "")
+        meant = html_entities.unescape(whole).replace("\ufffd", "")
     else:
         meant = html5.get(f"{name};", whole)
         if meant == whole and name and declares:
             return whole
-    return html.escape(meant)
+    return html_entities.escape(meant)
 
 
 def find_feed(body: bytes, url: str) -> str:
@@ -997,7 +1047,7 @@ def find_feed(body: bytes, url: str) -> str:
     base, feeds = url, []
     for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
         pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
-        has = {name.lower(): html.unescape(value.strip("\"'")) for name, value in pairs}
+        has = {name.lower(): html_entities.unescape(value.strip("\"'")) for name, value in pairs}
         address = safe_url(has.get("href", ""), base)
         kind = has.get("type", "").partition(";")[0].strip().lower()
         if tag[1] in "bB":
@@ -1032,7 +1082,7 @@ def _title(source: Any) -> str:
 def _as_html(detail: Any) -> str:
     words = _text(detail, "value")
     if detail.get("type") == "text/plain":
-        return html.escape(words, quote=False).replace("\n\n", "<p>")
+        return html_entities.escape(words, quote=False).replace("\n\n", "<p>")
     return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
@@ -1043,7 +1093,7 @@ def _authors(source: Any) -> list[str]:
         author = _text(source, "author") or "".join(names)
         name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
         names = [name or author]
-    return [html.unescape(name) for name in names if name]
+    return [html_entities.unescape(name) for name in names if name]
 
 
 def _media(source: Any) -> tuple[str, str]:
@@ -1086,7 +1136,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     if len(guid) > 500:
         guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
     language = _text(feed, "language")
-    labels = [html.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
+    labels = [html_entities.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
         guid=guid,
         link=link,
@@ -1115,7 +1165,6 @@ def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") ->
 ###############################################################################
 # Parsing
 ###############################################################################
-
 
 _ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
 
@@ -1288,6 +1337,7 @@ def _dicts(values: Any) -> list[dict[str, Any]]:
 ###############################################################################
 # Keys
 ###############################################################################
+
 #
 # An entry has up to two keys: first what its publisher calls it (the guid), second where it is (the
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
@@ -1370,15 +1420,6 @@ def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
         text = f"{entry.excerpt}\n{entry.enclosure}".strip()
         named = {"t": name and f"{feed}\n{name}", "x": text and f"{feed}\n{text}"}
     return tuple(f"{kind}:{_sha256_hex(name)[:16]}" for kind, name in named.items() if name)
-
-
-def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
-    """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
-    ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
-    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
-    hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
-    return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
 
 
 def entry_date(entry: Entry, now: datetime) -> tuple[datetime, bool]:
@@ -1619,6 +1660,15 @@ def removals(
     ]
 
 
+def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
+    """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
+    ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
+    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
+    hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
+    return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
+
+
 ###############################################################################
 # Feed list
 ###############################################################################
@@ -1702,7 +1752,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         raise ConfigError(f"{source}: broken OPML: {outlines.bozo_exception}", "export it again")
     lines = text.splitlines()
     for outline in outlines.feeds:
-        shown = html.escape(outline.url, quote=False)
+        shown = html_entities.escape(outline.url, quote=False)
         line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
         folders = outline.categories[0] if outline.categories else []
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
@@ -1739,58 +1789,6 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
 ###############################################################################
 
 POST_NAME = re.compile(r"(?:[a-z0-9-]+/)?\d{4}/\d{2}/[a-z0-9-]+-[0-9a-f]{12}\.md")
-LINK_LAYOUT = """\
-{{ define "main" }}
-<h1>{{ .Title }}</h1>
-<ul>
-{{- range first 500 .RegularPagesRecursive.ByDate.Reverse }}
-<li><a href="{{ .Params.source.link | default .Permalink }}">{{ .Title }}</a>
-<small>{{ .Params.source.name }}, <time datetime="{{ .Date.Format "2006-01-02T15:04:05Z07:00" }}">
-{{- .Date.Format "2 January 2006" }}</time></small><br>{{ .Description }}</li>
-{{- end }}
-</ul>
-{{ end }}
-"""
-RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]` -}}
-{{- $types := dict "mp3" "audio/mpeg" "m4a" "audio/mp4" "ogg" "audio/ogg" "opus" "audio/ogg" -}}
-{{- $types = merge $types (dict "mp4" "video/mp4" "m4v" "video/mp4" "webm" "video/webm") -}}
-{{- $types = merge $types (dict "jpg" "image/jpeg" "png" "image/png") -}}
-{{- $items := first 100 (.RegularPagesRecursive.ByDate.Reverse) -}}
-{{- $title := .Title }}{{ with .Site.Title }}{{ $title = printf "%s · %s" $title . }}{{ end -}}
-{{ `<?xml version="1.0" encoding="utf-8"?>` | safeHTML }}
-<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"
-  xmlns:dc="http://purl.org/dc/elements/1.1/"><channel>
-<title>{{ replaceRE $bad "" $title }}</title>
-<link>{{ .Permalink }}</link>
-<description>{{ replaceRE $bad "" (.Description | default $title) }}</description>
-<generator>superfeed</generator>
-{{- range first 1 $items }}
-<lastBuildDate>{{ .Date.UTC.Format "Mon, 02 Jan 2006 15:04:05 GMT" }}</lastBuildDate>{{ end }}
-{{- with .OutputFormats.Get "rss" }}
-<atom:link href="{{ .Permalink }}" rel="self" type="application/rss+xml"/>{{ end }}
-{{- range $items }}
-{{- $s := dict }}{{ if reflect.IsMap .Params.source }}{{ $s = .Params.source }}{{ end }}
-{{- $guid := .Permalink }}{{ with .File }}{{ $guid = .BaseFileName }}{{ end }}
-<item>
-<title>{{ replaceRE $bad "" .Title }}</title>
-<link>{{ $s.link | default .Permalink }}</link>
-<guid isPermaLink="false">{{ $guid }}</guid>
-<pubDate>{{ .Date.UTC.Format "Mon, 02 Jan 2006 15:04:05 GMT" }}</pubDate>
-{{- with .Description }}
-<description>{{ replaceRE $bad "" . | htmlEscape }}</description>{{ end }}
-{{- with $s.author }}
-<dc:creator>{{ replaceRE $bad "" . }}</dc:creator>{{ end }}
-{{- $feed := $s.feed | default "" }}
-{{- if findRE `/#[0-9a-f]{12}$` $feed }}{{ $feed = $s.site }}{{ end }}
-{{- with $feed }}
-<source url="{{ . }}">{{ replaceRE $bad "" (default . $s.name) }}</source>{{ end }}
-{{- with $s.enclosure }}{{ $ext := lower (path.Ext (urls.Parse .).Path) | strings.TrimPrefix "." }}
-{{- $type := index $types $ext | default "application/octet-stream" }}
-<enclosure url="{{ . }}" length="0" type="{{ $type }}"/>{{ end }}
-</item>
-{{- end }}
-</channel></rss>
-"""
 OWN_KEYS = ("title", "date", "lastmod", "description", "canonicalURL", "source")
 
 
@@ -1985,32 +1983,6 @@ def set_aside_text(old: str, path: str) -> str:
     return dump_post(reduced, body)
 
 
-def index_page(title: str, mode: str, hugo_version: tuple[int, int]) -> str:
-    """Return the `_index.md` of a section: its pages are listed there and nowhere else."""
-    key = "build" if hugo_version >= (0, 145) else "_build"
-    build = {"list": "local"} | ({"render": "link"} if mode == "link" else {})
-    cascade = [{key: build, "target": {"kind": "page"}}]
-    return dump_post({"title": title, "cascade": cascade}, "")
-
-
-def source_data(
-    feed: Feed, source: Source, state: FeedState, old: Mapping[str, str], newest: str, now: datetime
-) -> dict[str, str]:
-    """Return the data file of a source, which themes list the sources from."""
-    data = {
-        "name": source.name,
-        "feed": source.feed,
-        "site": source.site,
-        "group": feed.group,
-        "newest": newest or old.get("newest", ""),
-        "moved_to": state.moved_to,
-    }
-    since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
-    if state.failures and since and since <= iso(now - timedelta(days=7)):
-        data["failing_since"] = since
-    return {key: value for key, value in data.items() if value or key in ("name", "feed", "site")}
-
-
 ###############################################################################
 # Fetching
 ###############################################################################
@@ -2043,36 +2015,6 @@ class Answer:
     moved_to: str = ""  # where permanent redirects or an HTML page led
     retry_at: datetime | None = None  # the server asked to be left alone until then
     seconds: float = 0.0
-
-
-@dataclass(slots=True)
-class FeedState:
-    """What is remembered of a feed between runs: a cache, which may be lost at any time."""
-
-    etag: str = ""
-    modified: str = ""
-    answered: str = ""  # hash of the address the validators came from: none other gets them
-    digest: str = ""  # SHA-256 of the document, hex
-    line: str = ""  # hash of the line that `gone` and `retry_at` are about
-    failures: int = 0  # failed runs in a row
-    failing_since: str = ""  # ISO time of the first of them
-    retry_at: str = ""  # ISO time before which it is not asked
-    gone: bool = False
-    moved_to: str = ""  # the id of the feed it has become
-    entries: int = 0
-    newest: str = ""  # ISO time of its newest entry
-    title: str = ""
-    site: str = ""
-
-
-def iso(moment: datetime | None) -> str:
-    """Format an instant as superfeed writes it everywhere: UTC, whole seconds, Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
-
-
-def from_iso(text: str) -> datetime | None:
-    """Read back what `iso` wrote."""
-    return datetime.fromisoformat(text) if text else None
 
 
 def secret_digest(*parts: str) -> str:
@@ -2188,7 +2130,6 @@ RULES_KEY = "superfeed-rules"  # metadata of the home page alone: what rules the
 TEMPORARY = ".superfeed-tmp"  # suffix of a file that is being written into a folder
 MAX_PURGE_PATHS = 300  # more: everything
 PURGE_ALL = "/*"
-
 # Fixed, so that every machine sends the same. Feeds are plain XML: browsers show that, and
 # download application/rss+xml.
 CONTENT_TYPES = dict(
@@ -2406,159 +2347,107 @@ def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
 
 
 ###############################################################################
-# Edges: state
+# HTTP answers
 ###############################################################################
 
-STATE_VERSION = 1
+CONNECT_TIMEOUT_S = 10.0
+STALL_TIMEOUT_S = 20.0
 
 
-@dataclass
-class State:
-    """What a run leaves for the next: a cache. Without it a run costs one full fetch."""
-
-    feeds: dict[str, FeedState] = field(default_factory=dict)  # by feed id
-    hosts: dict[str, str] = field(default_factory=dict)  # host -> ISO time it is left alone until
-    owed: list[str] = field(default_factory=list)  # keys whose purge is not confirmed
-    posts: dict[str, list[Any]] = field(default_factory=dict)  # path -> mtime_ns, size, post
-    commit: str = ""  # the commit it belongs to: validators are void in a checkout without it
-    settings: str = ""  # the flags that decide which entries become posts
+def patience_s(deadline: float) -> float:
+    """Return how long to wait for one step of connecting."""
+    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
 
 
-def state_text(state: State) -> str:
-    """Return a state as JSON."""
-    feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
-    parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
-    return json.dumps(parts, separators=(",", ":"))
+def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+    """Return a host's IP addresses in the system's order, none when it is not found in time.
+
+    In a thread of its own, for the system cannot be told to give up.
+    """
+    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        found = []
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        answers.put([str(info[4][0]) for info in found])
+
+    threading.Thread(target=look_up, daemon=True).start()
+    with suppress(queue.Empty):
+        return answers.get(timeout=timeout_s)
+    return []
 
 
-def fits(known: State | FeedState) -> bool:
-    """Tell whether every field is of the type it starts with."""
-    blank = type(known)()
-    names = [item.name for item in fields(known)]
-    return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
-
-
-def parse_state(text: str) -> State:
-    """Read a state back. Raises ValueError when it is damaged or of a newer version."""
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.pop("version", None) != STATE_VERSION:
-        raise ValueError("it is of another version of superfeed")
+def on_the_wire(url: str) -> SplitResult:
+    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
+    parts = urlsplit(url)
     try:
-        feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
-        state = State(feeds=feeds, **data)
-        sound = fits(state) and all(fits(known) for known in feeds.values())
-        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
-            from_iso(moment)
-        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
-    except (TypeError, AttributeError, KeyError, ValueError):
-        sound = False
-    if not sound:
-        raise ValueError("it is not in superfeed's form")
-    return state
+        netloc = parts.netloc.encode("idna").decode()
+    except UnicodeError as error:
+        raise FeedError(f"{parts.hostname} is no host name") from error
+    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
+    return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
-class FileStore:
-    """A state kept in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.place = str(path)
-
-    def read(self) -> str:
-        """Return the text, empty when there is none."""
-        try:
-            return self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise SuperfeedError(
-                f"cannot read {self.path}: {error.strerror}", "see --state"
-            ) from error
-
-    def write(self, text: str) -> None:
-        """Write the text whole or not at all. Raises SuperfeedError."""
-        try:
-            write_whole(self.path, text)
-        except OSError as error:
-            raise SuperfeedError(
-                f"cannot write {self.path}: {error.strerror}", "see --state"
-            ) from error
-
-    def set_aside(self) -> None:
-        """Keep a file that cannot be used under another name."""
-        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
+def html_page(body: Path) -> bytes:
+    """Return the document when it is an HTML page, else nothing."""
+    with body.open("rb") as file:
+        head = file.read(2000).lower()
+    is_page = re.search(rb"<!doctype html|<html[\s>]", head)
+    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
+    return body.read_bytes() if is_page and not is_feed else b""
 
 
-class ObjectStore:
-    """A state kept in an S3 object, private to its bucket's owner."""
-
-    def __init__(self, address: str, endpoint_url: str) -> None:
-        self.place = address
-        self.bucket, _, self.key = address.removeprefix("s3://").partition("/")
-        self.client, _ = aws_client("s3", endpoint_url)
-
-    def read(self) -> str:
-        """Return the object's text, empty when there is none; a fault is only a warning."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
-            return str(body.decode("utf-8", "replace"))
-        except (BotoCoreError, ClientError) as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code")
-            if code not in ("NoSuchKey", "404"):
-                log.warning("no state from %s: %s", self.place, error)
-            return ""
-
-    def write(self, text: str) -> None:
-        """Write the object. Raises SuperfeedError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.client.put_object(
-                Bucket=self.bucket, Key=self.key, Body=text.encode(), ContentType="application/json"
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise SuperfeedError(f"cannot save the state to {self.place}: {error}") from error
-
-    def set_aside(self) -> None:
-        """The next save replaces it."""
+def too_large(max_bytes: int) -> str:
+    """Say that a document is over the cap."""
+    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all: a temporary file beside it, then a rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.superfeed-new")
-    temporary.write_text(text, "utf-8")
-    temporary.replace(path)
+def too_slow(timeout_s: float) -> str:
+    """Say that a feed took longer than it may."""
+    return f"took over {timeout_s:g} s in all (--timeout)"
 
 
-Store = FileStore | ObjectStore
+def explain_status(status: int, headers: Mapping[str, str]) -> str:
+    """Say what an HTTP status means for the owner of the list."""
+    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
+        return "403: a bot wall; ask the site to let feed readers in"
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "401: it wants a password: user:password@ before the host"
+    if status == HTTPStatus.NOT_MODIFIED:
+        return "304: not modified since a time that nobody asked about"
+    known = {item.value: item.phrase for item in HTTPStatus}
+    return f"{status} {known.get(status, '')}".strip()
 
 
-def load_state(store: Store | DryStore) -> State:
-    """Read the state; what cannot be used is set aside with a warning."""
-    text = store.read()
-    if not text:
-        return State()
-    try:
-        return parse_state(text)
-    except ValueError as error:
-        store.set_aside()
-        log.warning(
-            "the state in %s is set aside (%s): all feeds are read anew", store.place, error
-        )
-        return State()
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
+    from urllib3 import exceptions
+
+    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
+    meanings = (  # the first that fits: a refusal is a timeout too in urllib3's order of things
+        (
+            ssl.SSLCertVerificationError,
+            f"its certificate does not fit: {getattr(error, 'verify_message', '')}",
+        ),
+        (ssl.SSLError, f"TLS failed: {getattr(error, 'reason', '')}"),
+        (exceptions.NewConnectionError, f"connection failed: {reason}"),
+        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
+        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
+        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
+        (RemoteDisconnected, "the connection was closed without an answer"),
+        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
+        (HTTPException, "the answer is not HTTP"),
+    )
+    fallback = f"connection failed: {reason}"
+    return next((text for kinds, text in meanings if isinstance(error, kinds)), fallback)
 
 
 ###############################################################################
 # Edges: HTTP
 ###############################################################################
 
-CONNECT_TIMEOUT_S = 10.0
-STALL_TIMEOUT_S = 20.0
 PER_HOST = 2
-CHUNK_BYTES = 1 << 16
 
 
 class Web:
@@ -2581,8 +2470,6 @@ class Web:
         self.tls = ssl.create_default_context()
         import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
 
-        # Its warnings name addresses, which may be private.
-        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
@@ -2705,7 +2592,7 @@ class Web:
         handle, name = tempfile.mkstemp(dir=self.spool)
         try:
             with os.fdopen(handle, "wb") as file:
-                while chunk := response.read(CHUNK_BYTES):
+                while chunk := response.read(1 << 16):
                     size += len(chunk)
                     if size > self.config.max_bytes:
                         raise FeedError(too_large(self.config.max_bytes))
@@ -2805,139 +2692,8 @@ class Web:
             connection.close()
 
 
-def fetch_all(
-    web: Web, feeds: Sequence[Feed], states: Mapping[str, FeedState], jobs: int
-) -> Iterator[tuple[Feed, Answer]]:
-    """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
-
-    In an order of chance, so that no feed always suffers for another of its host.
-    """
-    hosts: dict[str, list[Feed]] = defaultdict(list)
-    for feed in random.sample(feeds, len(feeds)):
-        hosts[host_of(feed.url)].append(feed)
-    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
-    for queued in hosts.values():
-        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
-            lanes.put(lane)
-    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
-
-    def work() -> None:
-        with suppress(queue.Empty):
-            while lane := lanes.get_nowait():
-                feed, started = lane.pop(), time.monotonic()
-                try:
-                    answer = web.fetch(feed, states[feed_id(feed)])
-                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
-                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
-                    answers.put((feed, bug))
-                if lane:
-                    lanes.put(lane)
-
-    for _ in range(min(jobs, lanes.qsize())):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in feeds:
-        feed, answer = answers.get()
-        if isinstance(answer, Exception):
-            raise answer
-        yield feed, answer
-
-
-def patience_s(deadline: float) -> float:
-    """Return how long to wait for one step of connecting."""
-    return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
-
-
-def resolve(host: str, port: int, timeout_s: float) -> list[str]:
-    """Return a host's IP addresses in the system's order, none when it is not found in time.
-
-    In a thread of its own, for the system cannot be told to give up.
-    """
-    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-
-    def ask() -> None:
-        found = []
-        with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        answers.put([str(info[4][0]) for info in found])
-
-    threading.Thread(target=ask, daemon=True).start()
-    with suppress(queue.Empty):
-        return answers.get(timeout=timeout_s)
-    return []
-
-
-def on_the_wire(url: str) -> SplitResult:
-    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
-    parts = urlsplit(url)
-    try:
-        netloc = parts.netloc.encode("idna").decode()
-    except UnicodeError as error:
-        raise FeedError(f"{parts.hostname} is no host name") from error
-    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
-    return SplitResult(parts.scheme, netloc, path or "/", query, "")
-
-
-def host_of(url: str) -> str:
-    """Return the host of an address, lower-case; empty for a file."""
-    return (urlsplit(url).hostname or "").lower()
-
-
-def html_page(body: Path) -> bytes:
-    """Return the document when it is an HTML page, else nothing."""
-    with body.open("rb") as file:
-        head = file.read(2000).lower()
-    is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
-    return body.read_bytes() if is_page and not is_feed else b""
-
-
-def too_large(max_bytes: int) -> str:
-    """Say that a document is over the cap."""
-    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
-
-
-def too_slow(timeout_s: float) -> str:
-    """Say that a feed took longer than it may."""
-    return f"took over {timeout_s:g} s in all (--timeout)"
-
-
-def explain_status(status: int, headers: Mapping[str, str]) -> str:
-    """Say what an HTTP status means for the owner of the list."""
-    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
-        return "403: a bot wall; ask the site to let feed readers in"
-    if status == HTTPStatus.UNAUTHORIZED:
-        return "401: it wants a password: user:password@ before the host"
-    if status == HTTPStatus.NOT_MODIFIED:
-        return "304: not modified since a time that nobody asked about"
-    known = {item.value: item.phrase for item in HTTPStatus}
-    return f"{status} {known.get(status, '')}".strip()
-
-
-def explain(error: Exception) -> str:
-    """Say in a few words what broke a request; never an address."""
-    from urllib3 import exceptions
-
-    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
-    meanings = (  # the first that fits: a refusal is a timeout too in urllib3's order of things
-        (
-            ssl.SSLCertVerificationError,
-            f"its certificate does not fit: {getattr(error, 'verify_message', '')}",
-        ),
-        (ssl.SSLError, f"TLS failed: {getattr(error, 'reason', '')}"),
-        (exceptions.NewConnectionError, f"connection failed: {reason}"),
-        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
-        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
-        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
-        (RemoteDisconnected, "the connection was closed without an answer"),
-        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
-        (HTTPException, "the answer is not HTTP"),
-    )
-    fallback = f"connection failed: {reason}"
-    return next((text for kinds, text in meanings if isinstance(error, kinds)), fallback)
-
-
 ###############################################################################
-# Edges: git
+# Edges: around git
 ###############################################################################
 
 GIT_NETWORK_TIMEOUT_S = 900.0
@@ -3025,6 +2781,73 @@ def identity_environment(author: str) -> dict[str, str]:
     }
 
 
+def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
+    """Translate a failed git command: what git said, and the cure where it is known."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
+    said = "; ".join((telling or lines)[:3])
+    hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
+    return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    try:
+        yield made
+        made.chmod(0o755)
+        made.rename(target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def read_token(identifier: str) -> str:
+    """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
+    import boto3
+    from botocore.config import Config as Options
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
+    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
+    session: Any = boto3.session.Session(region_name=region or None)
+    try:
+        if service == "ssm":
+            name = identifier.split(":parameter", 1)[1]
+            found = session.client("ssm", config=options).get_parameter(
+                Name=name, WithDecryption=True
+            )
+            return str(found["Parameter"]["Value"]).strip()
+        secrets = session.client("secretsmanager", config=options)
+        return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
+    except (BotoCoreError, ClientError, LookupError) as error:
+        raise SuperfeedError(
+            f"cannot read the git token from {identifier}: {error}",
+            "check --token-from, the region, and that this machine may read it",
+        ) from error
+
+
+def token_of_secret(secret: str) -> str:
+    """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
+    try:
+        parsed = json.loads(secret)
+    except ValueError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        return secret.strip()
+    named = [value for key, value in parsed.items() if "token" in key.lower()]
+    candidates = named or list(parsed.values())
+    if len(candidates) != 1:
+        raise SuperfeedError("the secret holds several values", 'call the right one "token"')
+    return str(candidates[0]).strip()
+
+
+###############################################################################
+# Edges: git
+###############################################################################
+
+
 class Checkout:
     """The clone superfeed keeps and works in, by git's own commands."""
 
@@ -3074,10 +2897,10 @@ class Checkout:
     @functools.cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
-        plain = self.folder / ".git"
-        return (
-            self.folder / self.git("rev-parse", "--git-dir").strip() if plain.is_file() else plain
-        )
+        kept = ".git"
+        if (self.folder / kept).is_file():  # a linked work tree
+            kept = self.git("rev-parse", "--git-dir").strip()
+        return self.folder / kept
 
     @property
     def own_folder(self) -> Path:
@@ -3138,14 +2961,10 @@ class Checkout:
     def settle(self) -> None:
         """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
         if any((self.git_dir / name).exists() for name in UNDER_WAY):
-            raise SuperfeedError(
-                f"a rebase or merge is under way in {self.folder}", "finish or abort it"
-            )
-        code, out, err = self.try_git("symbolic-ref", "--short", "HEAD")
-        current = out.strip()
-        if code and "not a symbolic ref" not in err:
-            raise git_error(("symbolic-ref",), err, self.folder)
-        if code:
+            what = f"a rebase or merge is under way in {self.folder}"
+            raise SuperfeedError(what, "finish or abort it")
+        current = self.git("branch", "--show-current").strip()
+        if not current:
             raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
         if self.branch not in ("", current):
             raise SuperfeedError(
@@ -3213,10 +3032,8 @@ class Checkout:
         if not (self.folder / ".gitmodules").exists():
             return
         if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
-            depth = "--depth=1"
-            code, out, err = self.try_network(
-                "submodule", "update", "-q", "--init", "--recursive", depth
-            )
+            update = ("submodule", "update", "-q", "--init", "--recursive", "--depth=1")
+            code, out, err = self.try_network(*update)
             if code:
                 raise git_error(("submodule update",), err or out, self.folder)
 
@@ -3273,68 +3090,6 @@ class Checkout:
             self.fetch()
             self.catch_up()
         return False
-
-
-def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
-    """Translate a failed git command: what git said, and the cure where it is known."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
-    said = "; ".join((telling or lines)[:3])
-    hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
-    return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
-
-
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
-    try:
-        yield made
-        made.chmod(0o755)
-        made.rename(target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
-def read_token(identifier: str) -> str:
-    """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
-    import boto3
-    from botocore.config import Config as Options
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
-    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
-    session: Any = boto3.session.Session(region_name=region or None)
-    try:
-        if service == "ssm":
-            name = identifier.split(":parameter", 1)[1]
-            found = session.client("ssm", config=options).get_parameter(
-                Name=name, WithDecryption=True
-            )
-            return str(found["Parameter"]["Value"]).strip()
-        secrets = session.client("secretsmanager", config=options)
-        return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
-    except (BotoCoreError, ClientError, LookupError) as error:
-        raise SuperfeedError(
-            f"cannot read the git token from {identifier}: {error}",
-            "check --token-from, the region, and that this machine may read it",
-        ) from error
-
-
-def token_of_secret(secret: str) -> str:
-    """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
-    try:
-        parsed = json.loads(secret)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        return secret.strip()
-    named = [value for key, value in parsed.items() if "token" in key.lower()]
-    candidates = named or list(parsed.values())
-    if len(candidates) != 1:
-        raise SuperfeedError("the secret holds several values", 'call the right one "token"')
-    return str(candidates[0]).strip()
 
 
 ###############################################################################
@@ -3670,6 +3425,165 @@ class Bucket:
             answer = self._client.delete_objects(Bucket=self.name, Delete=batch)
             for error in answer.get("Errors", ()):
                 raise ClientError({"Error": error}, "DeleteObjects")
+
+
+###############################################################################
+# Edges: state
+###############################################################################
+
+STATE_VERSION = 1
+
+
+@dataclass
+class State:
+    """What a run leaves for the next: a cache. Without it a run costs one full fetch."""
+
+    feeds: dict[str, FeedState] = field(default_factory=dict)  # by feed id
+    hosts: dict[str, str] = field(default_factory=dict)  # host -> ISO time it is left alone until
+    owed: list[str] = field(default_factory=list)  # keys whose purge is not confirmed
+    posts: dict[str, list[Any]] = field(default_factory=dict)  # path -> mtime_ns, size, post
+    commit: str = ""  # the commit it belongs to: validators are void in a checkout without it
+    settings: str = ""  # the flags that decide which entries become posts
+
+
+def state_text(state: State) -> str:
+    """Return a state as JSON."""
+    feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
+    parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
+    return json.dumps(parts, separators=(",", ":"))
+
+
+def fits(known: State | FeedState) -> bool:
+    """Tell whether every field is of the type it starts with."""
+    blank = type(known)()
+    names = [item.name for item in fields(known)]
+    return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
+
+
+def parse_state(text: str) -> State:
+    """Read a state back. Raises ValueError when it is damaged or of a newer version."""
+    data = json.loads(text)
+    if not isinstance(data, dict) or data.pop("version", None) != STATE_VERSION:
+        raise ValueError("it is of another version of superfeed")
+    try:
+        feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
+        state = State(feeds=feeds, **data)
+        sound = fits(state) and all(fits(known) for known in feeds.values())
+        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
+            from_iso(moment)
+        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
+    except (TypeError, AttributeError, KeyError, ValueError):
+        sound = False
+    if not sound:
+        raise ValueError("it is not in superfeed's form")
+    return state
+
+
+class FileStore:
+    """A state kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.place = str(path)
+
+    def read(self) -> str:
+        """Return the text, empty when there is none."""
+        try:
+            return self.path.read_text("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise SuperfeedError(
+                f"cannot read {self.path}: {error.strerror}", "see --state"
+            ) from error
+
+    def write(self, text: str) -> None:
+        """Write the text whole or not at all. Raises SuperfeedError."""
+        try:
+            write_whole(self.path, text)
+        except OSError as error:
+            raise SuperfeedError(
+                f"cannot write {self.path}: {error.strerror}", "see --state"
+            ) from error
+
+    def set_aside(self) -> None:
+        """Keep a file that cannot be used under another name."""
+        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
+
+
+class ObjectStore:
+    """A state kept in an S3 object, private to its bucket's owner."""
+
+    def __init__(self, address: str, endpoint_url: str) -> None:
+        self.place = address
+        self.bucket, _, self.key = address.removeprefix("s3://").partition("/")
+        self.client, _ = aws_client("s3", endpoint_url)
+
+    def read(self) -> str:
+        """Return the object's text, empty when there is none; a fault is only a warning."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
+            return str(body.decode("utf-8", "replace"))
+        except (BotoCoreError, ClientError) as error:
+            code = getattr(error, "response", {}).get("Error", {}).get("Code")
+            if code not in ("NoSuchKey", "404"):
+                log.warning("no state from %s: %s", self.place, error)
+            return ""
+
+    def write(self, text: str) -> None:
+        """Write the object. Raises SuperfeedError."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self.client.put_object(
+                Bucket=self.bucket, Key=self.key, Body=text.encode(), ContentType="application/json"
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise SuperfeedError(f"cannot save the state to {self.place}: {error}") from error
+
+    def set_aside(self) -> None:
+        """The next save replaces it."""
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.superfeed-new")
+    temporary.write_text(text, "utf-8")
+    temporary.replace(path)
+
+
+class DryStore:
+    """A state that is read and never written."""
+
+    def __init__(self, store: Store) -> None:
+        self.place, self.read = store.place, store.read
+
+    def write(self, text: str) -> None:
+        """Write nothing."""
+
+    def set_aside(self) -> None:
+        """Leave it where it is."""
+
+
+Store = FileStore | ObjectStore
+
+
+def load_state(store: Store | DryStore) -> State:
+    """Read the state; what cannot be used is set aside with a warning."""
+    text = store.read()
+    if not text:
+        return State()
+    try:
+        return parse_state(text)
+    except ValueError as error:
+        store.set_aside()
+        log.warning(
+            "the state in %s is set aside (%s): all feeds are read anew", store.place, error
+        )
+        return State()
 
 
 ###############################################################################
@@ -4388,8 +4302,158 @@ class Run:
 
 
 ###############################################################################
+# Guest files
+###############################################################################
+
+LINK_LAYOUT = """\
+{{ define "main" }}
+<h1>{{ .Title }}</h1>
+<ul>
+{{- range first 500 .RegularPagesRecursive.ByDate.Reverse }}
+<li><a href="{{ .Params.source.link | default .Permalink }}">{{ .Title }}</a>
+<small>{{ .Params.source.name }}, <time datetime="{{ .Date.Format "2006-01-02T15:04:05Z07:00" }}">
+{{- .Date.Format "2 January 2006" }}</time></small><br>{{ .Description }}</li>
+{{- end }}
+</ul>
+{{ end }}
+"""
+RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]` -}}
+{{- $types := dict "mp3" "audio/mpeg" "m4a" "audio/mp4" "ogg" "audio/ogg" "opus" "audio/ogg" -}}
+{{- $types = merge $types (dict "mp4" "video/mp4" "m4v" "video/mp4" "webm" "video/webm") -}}
+{{- $types = merge $types (dict "jpg" "image/jpeg" "png" "image/png") -}}
+{{- $items := first 100 (.RegularPagesRecursive.ByDate.Reverse) -}}
+{{- $title := .Title }}{{ with .Site.Title }}{{ $title = printf "%s · %s" $title . }}{{ end -}}
+{{ `<?xml version="1.0" encoding="utf-8"?>` | safeHTML }}
+<rss version="2.0" xmlns:atom="http://www.w3.org/2005/Atom"
+  xmlns:dc="http://purl.org/dc/elements/1.1/"><channel>
+<title>{{ replaceRE $bad "" $title }}</title>
+<link>{{ .Permalink }}</link>
+<description>{{ replaceRE $bad "" (.Description | default $title) }}</description>
+<generator>superfeed</generator>
+{{- range first 1 $items }}
+<lastBuildDate>{{ .Date.UTC.Format "Mon, 02 Jan 2006 15:04:05 GMT" }}</lastBuildDate>{{ end }}
+{{- with .OutputFormats.Get "rss" }}
+<atom:link href="{{ .Permalink }}" rel="self" type="application/rss+xml"/>{{ end }}
+{{- range $items }}
+{{- $s := dict }}{{ if reflect.IsMap .Params.source }}{{ $s = .Params.source }}{{ end }}
+{{- $guid := .Permalink }}{{ with .File }}{{ $guid = .BaseFileName }}{{ end }}
+<item>
+<title>{{ replaceRE $bad "" .Title }}</title>
+<link>{{ $s.link | default .Permalink }}</link>
+<guid isPermaLink="false">{{ $guid }}</guid>
+<pubDate>{{ .Date.UTC.Format "Mon, 02 Jan 2006 15:04:05 GMT" }}</pubDate>
+{{- with .Description }}
+<description>{{ replaceRE $bad "" . | htmlEscape }}</description>{{ end }}
+{{- with $s.author }}
+<dc:creator>{{ replaceRE $bad "" . }}</dc:creator>{{ end }}
+{{- $feed := $s.feed | default "" }}
+{{- if findRE `/#[0-9a-f]{12}$` $feed }}{{ $feed = $s.site }}{{ end }}
+{{- with $feed }}
+<source url="{{ . }}">{{ replaceRE $bad "" (default . $s.name) }}</source>{{ end }}
+{{- with $s.enclosure }}{{ $ext := lower (path.Ext (urls.Parse .).Path) | strings.TrimPrefix "." }}
+{{- $type := index $types $ext | default "application/octet-stream" }}
+<enclosure url="{{ . }}" length="0" type="{{ $type }}"/>{{ end }}
+</item>
+{{- end }}
+</channel></rss>
+"""
+
+
+def index_page(title: str, mode: str, hugo_version: tuple[int, int]) -> str:
+    """Return the `_index.md` of a section: its pages are listed there and nowhere else."""
+    key = "build" if hugo_version >= (0, 145) else "_build"
+    build = {"list": "local"} | ({"render": "link"} if mode == "link" else {})
+    cascade = [{key: build, "target": {"kind": "page"}}]
+    return dump_post({"title": title, "cascade": cascade}, "")
+
+
+def source_data(
+    feed: Feed, source: Source, state: FeedState, old: Mapping[str, str], newest: str, now: datetime
+) -> dict[str, str]:
+    """Return the data file of a source, which themes list the sources from."""
+    data = {
+        "name": source.name,
+        "feed": source.feed,
+        "site": source.site,
+        "group": feed.group,
+        "newest": newest or old.get("newest", ""),
+        "moved_to": state.moved_to,
+    }
+    since = min(filter(None, (state.failing_since, old.get("failing_since", ""))), default="")
+    if state.failures and since and since <= iso(now - timedelta(days=7)):
+        data["failing_since"] = since
+    return {key: value for key, value in data.items() if value or key in ("name", "feed", "site")}
+
+
+def read_sources(site: Path) -> dict[str, dict[str, str]]:
+    """Read the data files of the sources, by feed id; one that is damaged is written anew."""
+    sources = {}
+    for path in (site / SOURCES).glob("*.json"):
+        with suppress(ValueError):
+            data = json.loads(path.read_text("utf-8", "replace"))
+            sources[path.stem] = data if isinstance(data, dict) else {}
+    return sources
+
+
+def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
+    """Write, once and when missing, what makes the section a good guest; then it is the owner's."""
+    site, name = run.checkout.folder, run.config.section
+    titles = {"": name.replace("-", " ").capitalize()}
+    titles |= {feed.group: feed.group_name or feed.group for feed in feeds if feed.group}
+    for group, title in titles.items():
+        folder = site / run.section / group
+        if not any(folder.glob("_index*")):
+            page = index_page(title, run.config.content, run.hugo.version)
+            write_whole(folder / "_index.md", page)
+    layouts = {"section.rss.xml": RSS_LAYOUT}
+    layouts |= {"section.html": LINK_LAYOUT} if run.config.content == "link" else {}
+    for file, text in layouts.items():
+        path = site / "layouts" / name / file
+        if not path.exists():
+            write_whole(path, text)
+
+
+###############################################################################
 # Collecting
 ###############################################################################
+
+
+def fetch_all(
+    web: Web, feeds: Sequence[Feed], states: Mapping[str, FeedState], jobs: int
+) -> Iterator[tuple[Feed, Answer]]:
+    """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
+
+    In an order of chance, so that no feed always suffers for another of its host.
+    """
+    hosts: dict[str, list[Feed]] = defaultdict(list)
+    for feed in random.sample(feeds, len(feeds)):
+        hosts[host_of(feed.url)].append(feed)
+    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
+    for queued in hosts.values():
+        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
+            lanes.put(lane)
+    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
+
+    def work() -> None:
+        with suppress(queue.Empty):
+            while lane := lanes.get_nowait():
+                feed, started = lane.pop(), time.monotonic()
+                try:
+                    answer = web.fetch(feed, states[feed_id(feed)])
+                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
+                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                    answers.put((feed, bug))
+                if lane:
+                    lanes.put(lane)
+
+    for _ in range(min(jobs, lanes.qsize())):
+        threading.Thread(target=work, daemon=True).start()
+    for _ in feeds:
+        feed, answer = answers.get()
+        if isinstance(answer, Exception):
+            raise answer
+        yield feed, answer
+
 
 PARSE_TIMEOUT_S = 20.0
 POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
@@ -4766,16 +4830,6 @@ def news_of(reading: Reading, name: str, old: FeedState, state: FeedState) -> It
         yield f"line {line}: {name} is gone for good (410): remove its line"
 
 
-def read_sources(site: Path) -> dict[str, dict[str, str]]:
-    """Read the data files of the sources, by feed id; one that is damaged is written anew."""
-    sources = {}
-    for path in (site / SOURCES).glob("*.json"):
-        with suppress(ValueError):
-            data = json.loads(path.read_text("utf-8", "replace"))
-            sources[path.stem] = data if isinstance(data, dict) else {}
-    return sources
-
-
 def write_sources(
     run: Run, library: Library, sources: Mapping[str, Source], states: Mapping[str, FeedState]
 ) -> None:
@@ -4792,24 +4846,6 @@ def write_sources(
     for key in old.keys() - sources.keys():
         if old[key].get("section", run.config.section) == run.config.section:
             (folder / f"{key}.json").unlink()
-
-
-def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
-    """Write, once and when missing, what makes the section a good guest; then it is the owner's."""
-    site, name = run.checkout.folder, run.config.section
-    titles = {"": name.replace("-", " ").capitalize()}
-    titles |= {feed.group: feed.group_name or feed.group for feed in feeds if feed.group}
-    for group, title in titles.items():
-        folder = site / run.section / group
-        if not any(folder.glob("_index*")):
-            page = index_page(title, run.config.content, run.hugo.version)
-            write_whole(folder / "_index.md", page)
-    layouts = {"section.rss.xml": RSS_LAYOUT}
-    layouts |= {"section.html": LINK_LAYOUT} if run.config.content == "link" else {}
-    for file, text in layouts.items():
-        path = site / "layouts" / name / file
-        if not path.exists():
-            write_whole(path, text)
 
 
 ###############################################################################
@@ -5287,6 +5323,8 @@ def set_up_logging(config: Config) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(MaskingFormatter("%(levelname).1s %(message)s"))
     log.handlers, log.propagate = [handler], False
+    # urllib3's warnings name addresses, which may be private.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
     log.setLevel(level)
     effect.handlers = []
     if config.dry_run:
@@ -5294,19 +5332,6 @@ def set_up_logging(config: Config) -> None:
         told.setFormatter(MaskingFormatter("would: %(message)s"))
         effect.handlers, effect.propagate = [told], False
         effect.setLevel(logging.INFO)
-
-
-class DryStore:
-    """A state that is read and never written."""
-
-    def __init__(self, store: Store) -> None:
-        self.place, self.read = store.place, store.read
-
-    def write(self, text: str) -> None:
-        """Write nothing."""
-
-    def set_aside(self) -> None:
-        """Leave it where it is."""
 
 
 def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
