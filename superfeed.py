@@ -77,7 +77,6 @@ import ipaddress
 import itertools
 import json
 import logging
-import multiprocessing
 import os
 import queue
 import random
@@ -85,7 +84,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -94,21 +92,17 @@ import time
 import unicodedata
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
-from email.utils import parsedate_to_datetime
 from functools import cache, lru_cache
 from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
-from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -120,6 +114,7 @@ if TYPE_CHECKING:
         Sequence,
     )  # fmt: skip
     from collections.abc import Set as AbstractSet
+    from concurrent.futures import Future, ProcessPoolExecutor
     from xml.sax.xmlreader import XMLReader
 
     import configargparse
@@ -350,7 +345,7 @@ _MAX_URL = 4_000
 ZWSP = "\u200b"  # breaks what would be live, and takes no room
 # Not for pages, some not legal in XML: C0 and C1 but white space, bidi controls, BOM,
 # noncharacters, surrogates.
-_UNSAFE = re.compile(
+_UNSAFE = (
     "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
     "\ufdd0-\ufdef\ud800-\udfff"
     + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
@@ -358,10 +353,10 @@ _UNSAFE = re.compile(
 )
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
 _IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_IN_BAND_TEXT = re.compile(_IN_BAND.format("_"))
+_IN_BAND_TEXT = _IN_BAND.format("_")
 # What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
 # tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
-_LIVE = re.compile(
+_LIVE = (
     r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
     + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
@@ -370,7 +365,7 @@ _LIVE = re.compile(
 
 def _strip(text: str) -> str:
     """Drop unsafe characters; quick for text without any."""
-    return text if text.replace("\n", "").isprintable() else _UNSAFE.sub("", text)
+    return text if text.replace("\n", "").isprintable() else re.sub(_UNSAFE, "", text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -382,7 +377,7 @@ def one_line(text: str, limit: int) -> str:
     """
     text = " ".join(_strip(text[:_MAX_HTML]).split())[: 8 * limit]
     text = unicodedata.normalize("NFC", text)[: limit + 1]
-    text = _LIVE.sub(rf"\g<0>{ZWSP}", text)
+    text = re.sub(_LIVE, rf"\g<0>{ZWSP}", text)
     if len(text) <= limit:
         return text
     cut = text.rfind(" ", limit * 4 // 5, limit)
@@ -404,23 +399,21 @@ _NAMES = (
 )
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
 _DROPPED = frozenset(_DROPPED_NAMES.split())
-_BLOCK_TAG = re.compile(rf"<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)", re.IGNORECASE)
+_BLOCK_TAG = rf"(?i)<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)"
 # `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
-_NO_TAG = re.compile(
+_NO_TAG = (
     rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
     r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
 )
 # html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
 # 130 MB. Without attributes they do not differ.
-_REPEATED = re.compile(
-    r"<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?", re.IGNORECASE
-)
-_INLINE_DATA = re.compile(r"""(["'])data:[^"'<>]{1000,}\1""")  # pictures: no address, all weight
+_REPEATED = r"(?i)<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?"
+_INLINE_DATA = r"""(["'])data:[^"'<>]{1000,}\1"""  # pictures: no address, all weight
 
 
 def _bounded(html: str) -> str:
     """Cut HTML to what is parsed in about a second, whatever it is."""
-    html = _INLINE_DATA.sub('""', html) if len(html) > _MAX_HTML else html
+    html = re.sub(_INLINE_DATA, '""', html) if len(html) > _MAX_HTML else html
     return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
 
 
@@ -430,7 +423,7 @@ def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) 
 
     return nh3.clean(
         # surrogates, which Rust has none of, are ignored
-        _REPEATED.sub(r"<\1>", _NO_TAG.sub("&lt;", html)).encode(errors="ignore").decode(),
+        re.sub(_REPEATED, r"<\1>", re.sub(_NO_TAG, "&lt;", html)).encode(errors="ignore").decode(),
         tags=set(allowed),
         attributes=dict(allowed),
         clean_content_tags=set(dropped),
@@ -442,7 +435,7 @@ def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) 
 def _words(html: str) -> str:
     """Give what a reader of this HTML would see, not neutral yet."""
     if "<" in html:
-        html = _clean(_BLOCK_TAG.sub(" <", _bounded(html)), {}, _DROPPED)
+        html = _clean(re.sub(_BLOCK_TAG, " <", _bounded(html)), {}, _DROPPED)
     return html_entities.unescape(html)
 
 
@@ -493,7 +486,7 @@ def _ascii_rest(rest: str) -> str:
     rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
     head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
     rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
-    return _IN_BAND_TEXT.sub(lambda first: f"%{ord(first[0]):02X}", rest)
+    return re.sub(_IN_BAND_TEXT, lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
@@ -503,22 +496,20 @@ def _ascii_host(netloc: str) -> str:
         for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
     )
     legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and not _IN_BAND_TEXT.search(host) else ""
+    return host if legal and not re.search(_IN_BAND_TEXT, host) else ""
 
 
 # White space that HTML folds; a no-break space is none.
-_SPACE = re.compile("[ \t-\r\x1c-\x1e\x85\u2028\u2029]+")
-_PUNCTUATION = re.compile(r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]""")
+_SPACE = "[ \t-\r\x1c-\x1e\x85\u2028\u2029]+"
+_PUNCTUATION = r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]"""
 # As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
 # finds there too; `[!` makes a quote an alert.
-_LIVE_MARKDOWN = re.compile(
-    _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
-)
+_LIVE_MARKDOWN = _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
 
 
 def _escape(text: str) -> str:
     """Write every ASCII punctuation that could have a meaning as a numeric entity."""
-    return _PUNCTUATION.sub(lambda char: f"&#{ord(char[0])};", text)
+    return re.sub(_PUNCTUATION, lambda char: f"&#{ord(char[0])};", text)
 
 
 def markdown_text(text: str) -> str:
@@ -527,8 +518,8 @@ def markdown_text(text: str) -> str:
     Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
     linkify) for text: backslashes would open math, entities mean nothing to anyone.
     """
-    text = _escape(_SPACE.sub(" ", _strip(text)).strip())
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", text)
+    text = _escape(re.sub(_SPACE, " ", _strip(text)).strip())
+    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", text)
 
 
 ###############################################################################
@@ -653,15 +644,12 @@ _ALLOWED: dict[str, set[str]] = {
     "a": {"href"},
     "ol": {"start"},
 }
-_TINY = re.compile(
-    r"(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)",
-    re.IGNORECASE,
-)
-_TRACKER = re.compile(
-    r"//(?:[\w-]+\.)*(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
+_TINY = r"(?i)(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)"
+_TRACKER = (
+    r"(?i)//(?:[\w-]+\.)*"
+    r"(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
     r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
-    r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)",
-    re.IGNORECASE,
+    r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)"
 )
 
 
@@ -719,11 +707,13 @@ class _Walker(HTMLParser):
         if self.media is not None:
             return
         if self.code_tags:
-            self.code += self._afford(data if "pre" in self.code_tags else _SPACE.sub(" ", data))
+            self.code += self._afford(
+                data if "pre" in self.code_tags else re.sub(_SPACE, " ", data)
+            )
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        text = self._afford(_escape(_SPACE.sub(" ", data)))
+        text = self._afford(_escape(re.sub(_SPACE, " ", data)))
         self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
 
     def _afford(self, text: str) -> str:
@@ -804,7 +794,7 @@ class _Walker(HTMLParser):
         urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
         url = next(filter(None, urls), "")
         sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
-        if sizes & {"0", "1"} or _TINY.search(has.get("style", "")) or _TRACKER.search(url):
+        if sizes & {"0", "1"} or re.search(_TINY, has.get("style", "")) or re.search(_TRACKER, url):
             return
         alt = _escape(one_line(has.get("alt", ""), 1000))
         if tag == "embed":
@@ -837,7 +827,7 @@ def markdown(html: str, base: str) -> str:
     if walker.left_bytes > 0:
         walker.close()
     root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
-    return _LIVE_MARKDOWN.sub(rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
+    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
 
 
 ###############################################################################
@@ -1788,7 +1778,7 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
 # Posts
 ###############################################################################
 
-POST_NAME = re.compile(r"(?:[a-z0-9-]+/)?\d{4}/\d{2}/[a-z0-9-]+-[0-9a-f]{12}\.md")
+POST_NAME = r"(?:[a-z0-9-]+/)?\d{4}/\d{2}/[a-z0-9-]+-[0-9a-f]{12}\.md"
 OWN_KEYS = ("title", "date", "lastmod", "description", "canonicalURL", "source")
 
 
@@ -1888,7 +1878,7 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
 
 # The head of a post as dump_post writes it. YAML takes ten times as long to read it, but has to
 # where the owner changed something.
-HEAD = re.compile(
+HEAD = (
     r'---\n(?:title: (?P<title>".*")\n)?date: (?P<date>[-:T\d]+Z)\n'
     r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:description: ".*"\n)?(?:canonicalURL: ".*"\n)?'
     r'source:\n(?:  name: ".*"\n)?(?:  site: ".*"\n)?  feed: (?P<feed>".*")\n'
@@ -1905,7 +1895,7 @@ def read_head(path: Path) -> dict[str, Any]:
     What YAML writes in double quotes is JSON, or JSON refuses it.
     """
     with path.open("rb", buffering=0) as file:
-        found = HEAD.match(file.read(HEAD_BYTES).decode("utf-8", "replace"))
+        found = re.match(HEAD, file.read(HEAD_BYTES).decode("utf-8", "replace"))
     if found:
         dates = found.groupdict("")
         keys = dates["keys"].replace("  - ", "").splitlines()
@@ -2036,6 +2026,8 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
 
 def retry_after(value: str, now: datetime) -> datetime | None:
     """Read Retry-After, in seconds or as a date (RFC 9110 §10.2.3); at most 30 days ahead."""
+    from email.utils import parsedate_to_datetime
+
     try:
         if value.strip().isdecimal():
             return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
@@ -2389,6 +2381,19 @@ def on_the_wire(url: str) -> SplitResult:
     return SplitResult(parts.scheme, netloc, path or "/", query, "")
 
 
+def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
+    """Answer for a feed that is a file beside the list."""
+    try:
+        if path.stat().st_size > max_bytes:
+            return Answer("failed", error=too_large(max_bytes))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return Answer("failed", error=f"cannot read the file: {error.strerror}")
+    if digest == state.digest:
+        return Answer("unchanged", digest=digest)
+    return Answer("ok", body=path, digest=digest, url=path.as_uri())
+
+
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
@@ -2422,6 +2427,9 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
 
 def explain(error: Exception) -> str:
     """Say in a few words what broke a request; never an address."""
+    import ssl
+    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
     from urllib3 import exceptions
 
     reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
@@ -2458,6 +2466,10 @@ class Web:
     """
 
     def __init__(self, config: Config, hosts: dict[str, str], now: datetime, spool: Path) -> None:
+        import ssl
+
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+
         self.config = config
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
@@ -2468,14 +2480,13 @@ class Web:
         self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
         self.closed = threading.Event()
         self.tls = ssl.create_default_context()
-        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
 
         threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
         if "://" not in feed.url:
-            return self.read_file(feed, state)
+            return read_file(self.config.feeds.parent / feed.url, state, self.config.max_bytes)
         host, started = host_of(feed.url), time.monotonic()
         if self.hung[host] >= PER_HOST:
             return Answer("failed", error="its host let our other requests hang")
@@ -2489,21 +2500,11 @@ class Web:
         self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
         return answer
 
-    def read_file(self, feed: Feed, state: FeedState) -> Answer:
-        """Answer for a feed that is a file beside the list."""
-        path = self.config.feeds.parent / feed.url
-        try:
-            if path.stat().st_size > self.config.max_bytes:
-                return Answer("failed", error=too_large(self.config.max_bytes))
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            return Answer("failed", error=f"cannot read the file: {error.strerror}")
-        if digest == state.digest:
-            return Answer("unchanged", digest=digest)
-        return Answer("ok", body=path, digest=digest, url=path.as_uri())
-
     def attempt(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
         """Ask once, redirects and an HTML page's own feed included."""
+        import ssl
+        from http.client import HTTPException
+
         from urllib3.exceptions import HTTPError
 
         try:
@@ -2708,7 +2709,7 @@ CREDENTIAL_HELPER = (
 BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
 UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 # Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
-RACE = re.compile(r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref")
+RACE = r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref"
 GIT_CURES = (
     ("Authentication failed|could not read Username|error: 40[13]",
      "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
@@ -3084,7 +3085,7 @@ class Checkout:
             code, out, err = self.try_network("push", *options, "origin", to)
             if not code:
                 return True
-            if not RACE.search(err) or time.monotonic() > give_up:
+            if not re.search(RACE, err) or time.monotonic() > give_up:
                 raise git_error(("push",), err or out, self.folder)
             time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
             self.fetch()
@@ -3098,7 +3099,7 @@ class Checkout:
 
 HUGO_TIMEOUT_S = 1800.0
 # HUGO_* is meant for hugo, whatever its name.
-SECRETS = re.compile(r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|^(?!HUGO_).*(TOKEN|SECRET|PASSWORD)")
+SECRETS = r"^(AWS_|SUPERFEED_|CLOUDFLARE_)|^(?!HUGO_).*(TOKEN|SECRET|PASSWORD)"
 
 
 @dataclass(frozen=True)
@@ -3116,7 +3117,7 @@ class Hugo:
     def __init__(self, binary: str, site: Path) -> None:
         self.binary, self.site = binary, site
         env = os.environ.items()
-        self.env = {k: v for k, v in env if not SECRETS.search(k) and masked(v) == v}
+        self.env = {k: v for k, v in env if not re.search(SECRETS, k) and masked(v) == v}
 
     def run(self, *args: str, **env: str) -> tuple[int, str, str]:
         """Run hugo in the site; return its exit code, stdout and stderr."""
@@ -4534,7 +4535,7 @@ def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
                 path = f"{base}{item.name}"
                 if item.is_dir(follow_symlinks=False):
                     pending.append(f"{path}/")
-                elif POST_NAME.fullmatch(path):
+                elif re.fullmatch(POST_NAME, path):
                     stat = item.stat(follow_symlinks=False)
                     yield path, stat.st_mtime_ns, stat.st_size
 
@@ -4616,10 +4617,15 @@ class Reader:
 
     def submit(self, answer: Answer) -> Future[Document]:
         """Parse the document of an answer, now or in another process."""
+        from concurrent.futures import Future
+
         body = answer.body or Path()
         work = (body, answer.content_type, answer.url, self.content, PARSE_TIMEOUT_S)
         self.bytes += body.stat().st_size
         if self.bytes > POOL_FROM_BYTES and not self.pool:
+            import multiprocessing
+            from concurrent.futures import ProcessPoolExecutor
+
             spawn = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
         if self.pool:
@@ -4639,6 +4645,8 @@ class Reader:
 
 def live_with_parent() -> None:
     """Leave Ctrl-C to the parent, and end with it even when it is killed."""
+    import multiprocessing
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -4935,7 +4943,7 @@ def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]
 
     The files written once are superfeed's until they are committed, then the owner's.
     """
-    posts = re.compile(rf"{re.escape(section)}/{POST_NAME.pattern}|{SOURCES}/[0-9a-f]{{12}}\.json")
+    posts = re.compile(rf"{re.escape(section)}/{POST_NAME}|{SOURCES}/[0-9a-f]{{12}}\.json")
     once = re.compile(
         rf"{re.escape(section)}/([a-z0-9-]+/)?_index\.md|layouts/{name}/section\.(rss\.xml|html)"
     )
@@ -4970,7 +4978,7 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
         try:
             return run.hugo.build(target, run.config.base_url, **env)
         except BuildError as error:
-            named = re.findall(rf"{re.escape(section)}/({POST_NAME.pattern})", str(error))
+            named = re.findall(rf"{re.escape(section)}/({POST_NAME})", str(error))
             guilty = {f"{section}/{name}" for name in named or find_culprit(run, target, env)}
             if not guilty - aside or len(aside) > MAX_SET_ASIDE:
                 raise
@@ -5036,6 +5044,8 @@ def check_build(built: Path, section: str) -> None:
 
     No section: there is none in the checkout, as in a run that only publishes.
     """
+    from xml.etree import ElementTree
+
     # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
