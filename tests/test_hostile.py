@@ -5,7 +5,6 @@ many posts it makes, and what the built pages show: `titles` and `words` are the
 are led to, `never` is in no file. One run of the script per site takes them all.
 """
 
-import os
 import re
 import time
 import tomllib
@@ -236,19 +235,28 @@ HUGE = [
 ]
 
 
+# A process begins with the peak of the one that started it: a small one stands between.
+GAUGE = """\
+import pathlib, resource, subprocess, sys
+code = subprocess.call([sys.executable, *sys.argv[2:]])
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+pathlib.Path(sys.argv[1]).write_text(str(peak / 1024))
+sys.exit(code)
+"""
+
+
 def measured(place: Path, web: Web, entries: list[Item], *flags: str):
     """A run over one feed of these entries: its result, the site, seconds and megabytes."""
     origin = Origin(place / "site.git", owners_site(place / "template", "dangerous"))
     script = Script(place / "machine")
     script.write("feeds.txt", web.feed("/huge", rss(entries)).url)
-    report = place / "report"
+    report, peak, path = place / "report", place / "peak", script.path
+    script.path = script.write("gauge.py", GAUGE)
     started = time.monotonic()
-    process = script.start("--repo", origin.url, "--keep", "0", "--report", report, *flags)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.monotonic() - started
+    flags = ("--repo", origin.url, "--keep", "0", "--report", report, *flags)
+    process = script.start(peak, path, *flags)
     result = script.finish(process, report=report).ok()
-    return result, script.app / "site", seconds, usage.ru_maxrss / 1024
+    return result, script.app / "site", time.monotonic() - started, float(peak.read_text())
 
 
 @pytest.fixture(scope="module")
