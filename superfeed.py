@@ -92,7 +92,14 @@ import time
 import unicodedata
 from base64 import b64encode
 from collections import Counter, defaultdict, deque
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
@@ -4179,28 +4186,34 @@ class Report:
         names = ("feeds", "posts", "commit", "build", "deploy", "purge")
         return json.dumps(parts | {name: getattr(self, name) for name in names}, indent=1)
 
-    def summary(self) -> str:
-        """Return the run in a paragraph, then a line for each thing somebody should act on."""
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what became of each part of the run, in words."""
         facts = []
         if self.feeds is not None:
             counts = Counter(feed["status"] for feed in self.feeds)
             shown = ", ".join(f"{n} {word}" for word, n in counts.items() if word != "ok")
-            facts.append(count(len(self.feeds), "feed") + f" ({shown})" * bool(shown))
+            facts.append(("feeds", count(len(self.feeds), "feed") + f" ({shown})" * bool(shown)))
         if posts := self.posts:
             words = ("new", "updated", "removed", "set_aside")
             changes = [f"{n} {w.replace('_', ' ')}" for w in words if (n := posts.get(w))]
             total = [f"{count(posts['total'], 'post')} in all"] if "total" in posts else []
-            facts.append(", ".join([*(changes or ["nothing new"]), *total]))
+            facts.append(("posts", ", ".join([*(changes or ["nothing new"]), *total])))
         if self.commit and self.commit["sha"]:
-            facts.append(f"commit {self.commit['sha'][:7]}" + " pushed" * self.commit["pushed"])
+            pushed = " pushed" * self.commit["pushed"]
+            facts.append(("git", f"commit {self.commit['sha'][:7]}{pushed}"))
         if self.build:
-            facts.append(f"{count(self.build['pages'], 'page')} built")
-        if self.deploy:
-            facts.append(f"{self.deploy['uploaded']} uploaded, {self.deploy['deleted']} deleted")
+            facts.append(("site", f"{count(self.build['pages'], 'page')} built"))
+        if done := self.deploy:
+            facts.append(("target", f"{done['uploaded']} uploaded, {done['deleted']} deleted"))
         if self.purge and self.purge["paths"]:
-            facts.append(f"{count(self.purge['paths'], 'path')} purged")
-        lines = ["; ".join(facts) + f" ({sum(self.seconds.values()):.1f} s)."] if facts else []
-        return "\n".join([*lines, *self.advice(), *([self.look] if self.look else [])])
+            facts.append(("cache", f"{count(self.purge['paths'], 'path')} purged"))
+        return facts
+
+    def summary(self) -> str:
+        """Return the run in a paragraph, then a line for each thing somebody should act on."""
+        told = "; ".join(text for _, text in self.facts())
+        lines = [f"{told} ({sum(self.seconds.values()):.1f} s)."] if told else []
+        return "\n".join([*lines, *self.advice()])
 
     def advice(self) -> list[str]:
         """Return one line for each cause of failure and for each line of the list to change."""
@@ -4214,12 +4227,28 @@ class Report:
             for cause, names in causes.items()
         ]
         moved = [feed for feed in self.feeds or () if feed["moved_to"]]
-        return lines + [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
+        lines += [f"  line {f['line']}: {f['name']} moved to {f['moved_to']}" for f in moved]
+        return [*lines, self.look] if self.look else lines
 
 
 def count(number: int, noun: str) -> str:
     """Return "1 post", "2 posts"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def print_facts(report: Report) -> None:
+    """Print a run's facts as a short table, for a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for label, text in report.facts():
+        table.add_row(f"[bold]{label}", masked(text))
+    table.add_row("[bold]time", f"{sum(report.seconds.values()):.1f} s")
+    console = Console()
+    console.print(table)
+    for line in report.advice():
+        console.print(masked(line), markup=False, style="yellow", soft_wrap=True)
 
 
 ###############################################################################
@@ -4228,9 +4257,12 @@ def count(number: int, noun: str) -> str:
 
 
 @contextmanager
-def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[str], None]]:
-    """Show how far long work is, on a terminal only; yield what names each thing that is done."""
-    if not shown or not total:
+def progress_bar(what: str, total: int | None, *, shown: bool) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal only; yield what names each thing that is done.
+
+    No total: only that it goes on.
+    """
+    if not shown or total == 0:
         yield lambda _: None
         return
     from rich.console import Console
@@ -4257,7 +4289,7 @@ class Run:
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool
-    progress: Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
+    progress: Callable[[str, int | None], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
@@ -5231,7 +5263,8 @@ def build(run: Run) -> None:
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
     if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
-        run.report.look = f"Look at it with: {run.hugo.binary} server -s {run.checkout.folder}"
+        public = checkout.folder / "public"
+        run.report.look = f"Look at it: python3 -m http.server -d {public} 8000"
     if aside:
         known = {
             "new": 0,
@@ -5472,7 +5505,9 @@ def finish(config: Config | None, report: Report) -> int:
     text = "" if config.check else masked(report.summary())
     quiet_text = "\n".join(report.news)
     shown = masked(quiet_text) if config.quiet and not report.exit_code else text
-    if shown:
+    if shown and sys.stdout.isatty() and not config.quiet:
+        print_facts(report)
+    elif shown:
         print(shown)
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
@@ -5480,6 +5515,13 @@ def finish(config: Config | None, report: Report) -> int:
     if config.report:
         write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
+
+
+def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[object]:
+    """Say on a terminal what is being waited for; some stages show their own progress."""
+    if stage in (collect, deploy, check):
+        return nullcontext()
+    return run.progress(stage.__doc__ or "", None)
 
 
 def interrupt(number: int, _frame: object) -> None:
@@ -5505,7 +5547,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for stage in (check,) if config.check else STAGES:
                 if stage.__name__ not in config.skip:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
-                    with report.timed(stage.__name__):
+                    with report.timed(stage.__name__), waiting(run, stage):
                         stage(run)
     except SuperfeedError as error:
         report.error = error
