@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -37,6 +38,16 @@ FEEDPARSER = """
 import sys, feedparser
 for name in sys.argv[1:]:
     feedparser.parse(open(name, "rb").read())
+"""
+FASTFEEDPARSER = FEEDPARSER.replace("feedparser", "fastfeedparser").replace(
+    'open(name, "rb").read()', "open(name).read()"
+)
+READER = """
+import os, sys, reader
+kept = reader.make_reader("reader.sqlite", feed_root=os.getcwd())
+for name in sys.argv[1:]:
+    kept.add_feed(name)
+kept.update_feeds(workers=2)
 """
 NAMES = (
     'xmlns:dc="http://purl.org/dc/elements/1.1/" '
@@ -217,6 +228,10 @@ def bench_parse(bench: Bench, count: int) -> None:
     show("feedparser.parse", peer)
     figure, collect_s = bench.superfeed("--skip", "commit")
     show("superfeed, to posts on disk", figure, peer)
+    for name, code in (("fastfeedparser", FASTFEEDPARSER), ("reader", READER)):
+        if importlib.util.find_spec(name):
+            other = measure(sys.executable, "-c", code, *names, cwd=bench.folder)
+            show(f"superfeed beside {name}", figure, other)
     print(f"{'  collect alone':34} {collect_s:7.2f} s   x {collect_s / peer.wall_s:.2f} wall")
 
 

@@ -47,8 +47,8 @@ def main(posts: int, commits: int) -> None:
     """Print the size of .git before and after, and what a commit costs."""
     with tempfile.TemporaryDirectory() as made:
         site = Path(made)
-        env = superfeed.git_environment("", "")
-        checkout = superfeed.Checkout(site, "main", env, "Bench <bench@localhost>")
+        env = superfeed.git_environment("", "", "Bench <bench@localhost>")
+        checkout = superfeed.Checkout(site, "main", env)
         checkout.git("init", "-q", "-b", "main")
         section = site / "content" / "feeds"
         paths = [f"content/feeds/{write_post(section, number)}" for number in range(posts)]
@@ -62,7 +62,7 @@ def main(posts: int, commits: int) -> None:
         checkout.git("gc", "-q")
         packed = size_mb(site / ".git")
     print(f".git with {posts:,} posts: {before:.1f} MB")
-    print(f"after {commits:,} commits of {PER_COMMIT}: {after:.1f} MB, {packed:.1f} MB packed")
+    print(f"after {commits:,} commits of {PER_COMMIT}: {after:.1f} MB, {packed:.1f} packed")
     print(
         f"a commit: {seconds / commits * 1000:.0f} ms, {(packed - before) / commits * 1000:.1f} kB"
     )

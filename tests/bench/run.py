@@ -16,6 +16,7 @@ HERE = Path(__file__).resolve().parent
 SMALL = {  # what makes each one quick
     "collect": ["--feeds", "20"],
     "deploy": ["--files", "200"],
+    "repository": ["200", "10"],
 }
 NEEDS_A_FOLDER = {"corpus_report"}  # of real documents, which are not part of the project
 
