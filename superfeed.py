@@ -5549,6 +5549,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     log.info("%s: %s", stage.__name__, stage.__doc__)
                     with report.timed(stage.__name__), waiting(run, stage):
                         stage(run)
+        if report.exit_code and not config.check:
+            raise SuperfeedError("every feed failed", "is the network up? --check tells more")
     except SuperfeedError as error:
         report.error = error
     except OSError as error:

@@ -334,11 +334,6 @@ def test_a_workflow_passes_zizmor(name):
 
 
 @pytest.mark.parametrize("name", ["github-actions.yml", "github-actions-many.yml"])
-def test_a_workflow_passes_actionlint(name):
-    check("actionlint", EXAMPLES / name)
-
-
-@pytest.mark.parametrize("name", ["github-actions.yml", "github-actions-many.yml"])
 def test_a_workflow_starts_no_other_and_only_one_of_it_runs(name):
     workflow = yaml.safe_load((EXAMPLES / name).read_text())
     assert workflow[True].keys() == {"schedule", "workflow_dispatch"}, "on: no push, so no loop"

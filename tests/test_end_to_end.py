@@ -193,7 +193,7 @@ def test_without_options_a_new_site_is_made_from_the_starter(web, superfeed):
     superfeed.write("feeds.txt", f"[first]\n{feed.url}\n")
     result = superfeed().ok()
     site = superfeed.app / "site"
-    assert f"server -s {site}" in result.out
+    assert f"http.server -d {site}/public" in result.out
     assert git("log", "--format=%s", cwd=site).splitlines() == [
         "superfeed: 3 new entries from 1 feed", "Start the site",
     ]  # fmt: skip
