@@ -663,9 +663,10 @@ _TRACKER = (
 class _Walker(HTMLParser):
     """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, top: int) -> None:
         super().__init__()
         self.base = base
+        self.top = top  # the level of the highest heading, which comes right below the page's own
         self.left_bytes = _MAX_BODY_BYTES
         self.boxes = [_Box("body")]
         self.boxed: list[bool] = []  # of each open block: did it open a box?
@@ -772,7 +773,7 @@ class _Walker(HTMLParser):
         boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
         self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
         if self.boxed[-1]:
-            box = _Box(tag, start)
+            box = _Box(f"h{int(tag[1]) - self.top + 1}" if tag in _HEADINGS else tag, start)
             self.boxes[-1].kids.append(box)
             self.boxes.append(box)
 
@@ -826,7 +827,8 @@ def markdown(html: str, base: str) -> str:
     """
     framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
     clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
-    walker = _Walker(base)
+    top = min(map(int, re.findall(r"<h([1-6])\b", clean)), default=1)
+    walker = _Walker(base, top)
     end = 0
     while end < len(clean) and walker.left_bytes > 0:
         walker.feed(clean[end : end + 10_000])

@@ -135,7 +135,7 @@ SHAPES = [
     '<p>x<img src="/i/{0}" alt="{0}">y<em><a href="/{0}"><code>{0}</code>{0}</a></em></p>',
 ]
 SAFE_TAGS = {
-    *("p", "ul", "ol", "li", "blockquote", "h3", "pre", "code", "strong", "em", "del", "a", "img"),
+    *("p", "ul", "ol", "li", "blockquote", "h2", "pre", "code", "strong", "em", "del", "a", "img"),
     *(
         "table",
         "thead",
