@@ -177,7 +177,7 @@ def holds(place, where):
 
 @pytest.mark.parametrize(("number", "code", "name"), SIGNALS)
 @pytest.mark.parametrize(
-    "where", ["git fetch", "fetching", "git commit", "git push", "hugo --gc", "uploading"]
+    "where", ["git fetch", "fetching", "git commit-tree", "git push", "hugo --gc", "uploading"]
 )
 def test_a_run_that_is_stopped_says_so_in_one_line_and_leaves_nothing(
     workplace, where, number, code, name

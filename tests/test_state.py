@@ -73,7 +73,7 @@ def test_a_run_with_no_news_is_a_304(place):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("stage", ["add", "push"])
+@pytest.mark.parametrize("stage", ["update-index", "push"])
 def test_a_run_killed_before_its_posts_are_safe_loses_nothing(place, stage):
     place.run().ok()
     place.feed.body = rss(items(4))
@@ -86,7 +86,7 @@ def test_posts_that_never_got_committed_come_again(place):
     """The validators of what was fetched are saved with the commit, not before."""
     place.run().ok()
     place.feed.body = rss(items(4))
-    die_at(place, "add")
+    die_at(place, "update-index")
     subprocess.run(["git", "clean", "-qfd", "content"], cwd=place.site, check=True)
     place.run().ok()
     assert place.published() == FOUR
