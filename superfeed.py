@@ -1294,14 +1294,30 @@ def create_parser() -> XMLReader:
 
 
 def _json_document(text: str, url: str, content: str) -> Document:
+    fault = ""
     try:
         feed = json.loads(text, strict=False)
     except (ValueError, RecursionError) as error:
-        raise FeedError(f"the address answered with broken JSON ({error})") from error
+        feed, fault = _json_before_the_break(text), str(error)
+        if not feed:
+            raise FeedError(f"the address answered with broken JSON ({error})") from error
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         raise FeedError("the address answered with JSON that is not a JSON Feed")
     items = [_json_item(item) for item in _dicts(feed["items"])]
-    return _document(_json_item(feed), items, url, content)
+    return _document(_json_item(feed), items, url, content, fault)
+
+
+def _json_before_the_break(text: str) -> dict[str, Any]:
+    """Read what stands before the items of a broken JSON Feed, and its whole items; none: {}."""
+    head, _, rest = text.partition('"items"')
+    decoder, items, end = json.JSONDecoder(strict=False), [], 0
+    before_item = re.compile(r"[\s:\[,]*(?=\{)")
+    with contextlib.suppress(ValueError, RecursionError):
+        feed = decoder.decode(head.rstrip().removesuffix(",") + "}")
+        while item := before_item.match(rest, end):
+            found, end = decoder.raw_decode(rest, item.end())
+            items.append(found)
+    return {**feed, "items": items} if items else {}
 
 
 def _json_item(item: dict[str, Any]) -> dict[str, Any]:

@@ -449,3 +449,16 @@ TWO_LINKS = RSS_LINK.format("/c title=Comments") + RSS_LINK.format('"/f?a=1&amp;
 )
 def test_the_feed_of_a_page_is_found(page, feed):
     assert find_feed(f"<html><head>{page}</head></html>".encode(), URL) == feed
+
+
+def test_a_json_feed_that_breaks_off_gives_the_entries_before_the_break():
+    whole = json.dumps({
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": "Notes",
+        "items": [{"id": str(n), "title": f"Entry {n}", "content_text": "x"} for n in range(5)],
+    })  # fmt: skip
+    cut = whole[: whole.index("Entry 3") + 3].encode()
+    document = parse_document(cut, "application/feed+json", "https://a.example/", "full")
+    assert document.title == "Notes"
+    assert [entry.title for entry in document.entries] == ["Entry 0", "Entry 1", "Entry 2"]
+    assert "not well-formed" in document.warning
