@@ -64,10 +64,7 @@ was killed.
 from __future__ import annotations
 
 import argparse
-import base64
-import contextlib
 import errno
-import functools
 import hashlib
 import heapq
 import html as html_entities
@@ -103,7 +100,7 @@ from contextlib import (
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
@@ -191,7 +188,7 @@ def mask(secret: str) -> str:
     if secret:
         _secrets.update((secret, quote(secret, safe="")))
         for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
-            raw = base64.b64encode(form.encode()).decode()
+            raw = b64encode(form.encode()).decode()
             _secrets.update((raw, raw.rstrip("=")))
     return secret
 
@@ -462,6 +459,12 @@ def excerpt(html: str, limit: int = 300) -> str:
     """
     start = one_line(_words(html[: 10 * limit]), limit + 100)
     return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
+
+
+def slugify(text: str) -> str:
+    """Reduce text to [a-z0-9-], at most 60 characters; empty when nothing is left."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:60].rstrip("-")
 
 
 def safe_url(url: str, base: str = "") -> str:
@@ -977,11 +980,11 @@ def decode(body: bytes, content_type: str) -> str:
     if unicode != "utf-8":
         return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
-        with contextlib.suppress(UnicodeDecodeError):
+        with suppress(UnicodeDecodeError):
             return body.decode()
     said = body[:1000].decode("latin-1") + content_type
     for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
-        with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
+        with suppress(LookupError, ValueError):  # unknown, or no encoding of text
             encoding = name.lower()
             text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
             if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
@@ -1253,7 +1256,7 @@ def _parsed_apart(data: bytes) -> Any:
     except Exception as error:
         raise FeedError(f"the document cannot be read: {error!r}") from error
     for piece in pieces:
-        with contextlib.suppress(Exception):  # this one is lost; the document's warning says why
+        with suppress(Exception):  # this one is lost; the document's warning says why
             whole["entries"] += _parsed(head + piece)["entries"][:1]
     return whole
 
@@ -1312,7 +1315,7 @@ def _json_before_the_break(text: str) -> dict[str, Any]:
     head, _, rest = text.partition('"items"')
     decoder, items, end = json.JSONDecoder(strict=False), [], 0
     before_item = re.compile(r"[\s:\[,]*(?=\{)")
-    with contextlib.suppress(ValueError, RecursionError):
+    with suppress(ValueError, RecursionError):
         feed = decoder.decode(head.rstrip().removesuffix(",") + "}")
         while item := before_item.match(rest, end):
             found, end = decoder.raw_decode(rest, item.end())
@@ -1677,9 +1680,7 @@ def removals(
 
 def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
     """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
-    ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
-    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
+    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slugify(entry.title) or 'post'}"
     hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
     return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
 
@@ -1687,12 +1688,6 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 ###############################################################################
 # Feed list
 ###############################################################################
-
-
-def slugify(text: str, limit: int = 60) -> str:
-    """Reduce text to [a-z0-9-], at most `limit` characters; empty when nothing is left."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:limit].rstrip("-")
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
@@ -1859,7 +1854,7 @@ def dump_post(metadata: dict[str, Any], body: str) -> str:
     return frontmatter.dumps(post, Dumper=quoting_dumper(), sort_keys=False, width=10**9) + "\n"
 
 
-@functools.cache
+@cache
 def quoting_dumper() -> type:
     """Return a YAML dumper that quotes strings, leaves keys bare and writes times with Z."""
     import yaml
@@ -1869,7 +1864,7 @@ def quoting_dumper() -> type:
             return True
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
-        name = functools.partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
+        name = partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
         pairs = [(name(str(key)), dumper.represent_data(value)) for key, value in data.items()]
         return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
 
@@ -2920,7 +2915,7 @@ class Checkout:
         """Tell whether the folder is the top of a checkout of its own, not inside another."""
         return (self.folder / ".git").exists()
 
-    @functools.cached_property
+    @cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
         kept = ".git"
@@ -3167,7 +3162,7 @@ class Hugo:
         except subprocess.TimeoutExpired as error:
             raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
 
-    @functools.cached_property
+    @cached_property
     def version(self) -> tuple[int, int]:
         """The version, as (0, 168)."""
         found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version")[1])
@@ -4322,12 +4317,12 @@ class Run:
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
 
-    @functools.cached_property
+    @cached_property
     def state(self) -> State:
         """What the last run left; read when the checkout is there."""
         return load_state(self.store)
 
-    @functools.cached_property
+    @cached_property
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
@@ -4342,7 +4337,7 @@ class Run:
         """Whether a cache in front must be purged after a deploy."""
         return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
-    @functools.cached_property
+    @cached_property
     def section(self) -> Path:
         """The folder of the posts, relative to the checkout."""
         return Path(self.site.content_dir, self.config.section)
@@ -5423,7 +5418,7 @@ def set_up_logging(config: Config) -> None:
 
 def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
     """Return the progress bar of a run: shown on a terminal, never in cron."""
-    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
+    return partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
 
 
 @contextmanager
