@@ -5301,17 +5301,14 @@ def build(run: Run) -> None:
     check_build(built, run.config.section if has_section else "")
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
-    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+    config = run.config
+    if not (config.deploy or config.dry_run) and run.base_url.rstrip("/") == PLACEHOLDER:
         public = checkout.folder / "public"
         run.report.look = f"Look at it: python3 -m http.server -d {public} 8000"
     if aside:
-        known = {
-            "new": 0,
-            "updated": 0,
-            "removed": 0,
-            "total": sum(1 for _ in post_files(checkout.folder / run.section)),
-        }
-        run.report.posts = known | (run.report.posts or {}) | {"set_aside": len(aside)}
+        total = sum(1 for _ in post_files(checkout.folder / run.section))
+        known = run.report.posts or {"new": 0, "updated": 0, "removed": 0, "total": total}
+        run.report.posts = known | {"set_aside": len(aside)}
         for stage in (commit, push):
             if stage.__name__ not in run.config.skip:
                 stage(run)

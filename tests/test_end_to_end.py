@@ -191,8 +191,11 @@ def test_without_options_a_new_site_is_made_from_the_starter(web, superfeed):
     superfeed.starter()
     feed = web.feed("/a.xml", rss(items(3)))
     superfeed.write("feeds.txt", f"[first]\n{feed.url}\n")
-    result = superfeed().ok()
     site = superfeed.app / "site"
+    tried = superfeed("--dry-run").ok()
+    assert "http.server" not in tried.out  # there is nothing to look at afterwards
+    assert not site.exists()
+    result = superfeed().ok()
     assert f"http.server -d {site}/public" in result.out
     assert git("log", "--format=%s", cwd=site).splitlines() == [
         "superfeed: 3 new entries from 1 feed", "Start the site",
