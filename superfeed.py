@@ -2726,6 +2726,7 @@ GIT_NETWORK_TIMEOUT_S = 900.0
 GIT_LOCAL_TIMEOUT_S = 300.0
 PUSH_PATIENCE_S = 120.0
 PATIENCE_WITH_CHILDREN_S = 5.0
+TWIN = ".superfeed-"  # folders beside the checkout named so are ours to remove: no owner's is
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
@@ -2820,7 +2821,7 @@ def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    made = Path(tempfile.mkdtemp(prefix=f"{target.name}{TWIN}", dir=target.parent))
     try:
         yield made
         made.chmod(0o755)
@@ -5477,7 +5478,7 @@ def sandbox(config: Config) -> Iterator[Config]:
     which are changed in place.
     """
     site = config.site
-    with tempfile.TemporaryDirectory(prefix=f"{site.name}.new-", dir=site.parent) as made:
+    with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
         twin = Path(made, site.name)
 
         def take(source: str, target: str) -> None:
@@ -5522,7 +5523,7 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
     """
     import filelock
 
-    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}{TWIN}"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5534,7 +5535,7 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
     with held:
         remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
         for path in remains:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # a git of a killed run may still write there
         with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
             yield bool(remains), Path(spool)
 

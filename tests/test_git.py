@@ -480,6 +480,17 @@ def test_a_folder_that_is_no_checkout_is_refused_and_left_alone(place):
     assert [path.name for path in place.site.iterdir()] == ["letter.txt"]
 
 
+def test_a_folder_of_the_owners_beside_the_site_is_left_alone(place):
+    """Whatever it is called: only what superfeed itself leaves behind may go."""
+    for name in ("site.new-design", "site.new-abcdefgh", "site-old"):
+        (place.script.app / name).mkdir()
+    for _ in range(2):
+        place.run().ok()
+    assert {"site.new-design", "site.new-abcdefgh", "site-old"} <= {
+        path.name for path in place.script.app.iterdir()
+    }
+
+
 def test_an_empty_folder_is_taken(place):
     place.site.mkdir()
     place.run().ok()

@@ -85,7 +85,7 @@ def assert_finished(place, before, purges):
     assert set(place.origin.files("content/feeds")) == {
         path.relative_to(site).as_posix() for path in (site / "content/feeds").rglob("*.md")
     }
-    assert not list(site.parent.glob("site.new-*"))
+    assert not list(site.parent.glob("site.superfeed-*"))
     assert {path.name for path in place.script.tmp.iterdir()} <= {"hugo_cache"}  # hugo's own
 
 
