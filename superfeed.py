@@ -2740,7 +2740,10 @@ GIT_CURES = (
     ("Authentication failed|could not read Username|error: 40[13]",
      "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
     ("Could not resolve host", "is the network up? is --repo right?"),
-    ("Remote branch .* not found", "check --branch"),
+    ("Remote branch .* not found|find remote ref", "check --branch: the remote has none such"),
+    ("dubious ownership", "run as its owner, or: git config --global --add safe.directory FOLDER"),
+    ("checked out branch", "git config receive.denyCurrentBranch updateInstead in that repository, "
+     + "or name a bare one (git clone --bare) in --repo"),
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
@@ -2978,7 +2981,8 @@ class Checkout:
         with new_folder(self.folder) as made:
             at = Checkout(made, self.branch, self.env)
             code, out, err = at.try_network(
-                *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
+                *("clone", "-q", "--origin=origin", *wanted),
+                *("--single-branch", "--filter=blob:none"),
                 *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
             )
             if code:
@@ -2996,7 +3000,8 @@ class Checkout:
         if self.branch not in ("", current):
             raise SuperfeedError(
                 f"{self.folder} is on branch {current}, not {self.branch}",
-                f"git -C {self.folder} switch {self.branch}, or use another --site",
+                f"use another --site, or: git -C {self.folder} fetch origin "
+                f"{self.branch}:{self.branch}; git -C {self.folder} switch {self.branch}",
             )
         self.branch = current
         self.refuse_lfs_pointers()
@@ -3022,10 +3027,10 @@ class Checkout:
     # Keeping it up to date
 
     def fetch(self) -> None:
-        """Fetch the branch. A remote without it (an empty one) is no fault."""
+        """Fetch the branch. A remote that never had it (an empty one) is no fault."""
         spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
         code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
-        if code and "couldn't find remote ref" not in err:
+        if code and ("couldn't find remote ref" not in err or self.upstream()):
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
@@ -5180,7 +5185,8 @@ def refuse_full_folder(folder: Path) -> None:
 
 
 def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
+    """Tell whether two addresses name one repository; a password in one makes no difference."""
+    one, other = (re.sub("^(https?://)[^/]*@", r"\1", text) for text in (one, other))
     paths = [Path(text.removeprefix("file://")) for text in (one, other)]
     if all(path.exists() for path in paths):
         return paths[0].samefile(paths[1])
@@ -5227,8 +5233,9 @@ def pull(run: Run) -> None:
     need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
+        known = re.sub("//[^/]*@", "//", origin) or "nothing"  # without its owner's password
         raise ConfigError(
-            f"{checkout.folder} is a clone of {origin or 'nothing'}, not of {repo}",
+            f"{checkout.folder} is a clone of {known}, not of {repo}",
             "use another --site, or the right --repo",
         )
     if origin:

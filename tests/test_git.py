@@ -392,6 +392,20 @@ def test_the_default_branch_may_be_called_anything(place, tmp_path, branch):
     assert place.run().ok().report["commit"]["sha"] == origin.head()
 
 
+def test_a_branch_that_went_from_the_remote_is_not_made_anew(place):
+    """Else the site of an owner who renamed it goes on living there, without his news."""
+    place.run().ok()
+    git("branch", "-m", "main", "trunk", cwd=place.origin.path)
+    news(place)
+    place.run().fails(1, "couldn't find remote ref refs/heads/main", "check --branch")
+    assert git("branch", cwd=place.origin.path) == "* trunk\n"
+    cure = place.run("--branch", "trunk").fails(1, "is on branch main, not trunk").err
+    for command in cure.split("or: git ")[1].rstrip(")\n").split("; git "):
+        git(*command.split())
+    place.run("--branch", "trunk").ok()
+    assert len(place.origin.files("content/feeds/2", "trunk")) == 3
+
+
 def test_a_named_branch_is_worked_on_and_no_other(place):
     git("branch", "live", "main", cwd=place.origin.path)
     before = place.origin.head()
@@ -401,6 +415,30 @@ def test_a_named_branch_is_worked_on_and_no_other(place):
     place.run("--branch", "main").fails(1, "is on branch live, not main", "switch main")
     place.run("--branch", "nowhere", "--site", "elsewhere").fails(1, "nowhere", "check --branch")
     assert not (place.script.cwd / "elsewhere").exists()
+
+
+def test_the_remote_is_origin_whatever_the_owner_calls_his_own(place):
+    (place.script.home / ".gitconfig").write_text("[clone]\n defaultRemoteName = upstream\n")
+    place.run().ok()
+    news(place)
+    assert place.run().ok().report["commit"]["pushed"]
+
+
+def test_a_repository_with_a_checked_out_branch_says_what_to_do(place, tmp_path):
+    desk = place.origin.clone(tmp_path / "desk")
+    place.flags["--repo"] = str(desk)
+    place.run().fails(
+        1, "refusing to update checked out", "receive.denyCurrentBranch updateInstead"
+    )
+    git("config", "receive.denyCurrentBranch", "updateInstead", cwd=desk)
+    place.run().ok()
+    assert len(list(desk.glob("content/feeds/2*/*/*.md"))) == 2
+
+
+def test_a_checkout_of_somebody_else_says_what_to_do(place):
+    place.run().ok()
+    result = place.run(env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    result.fails(1, "dubious ownership", "run as its owner", "safe.directory")
 
 
 def test_an_empty_remote_gets_the_starter(place, empty_origin):
@@ -527,6 +565,17 @@ def test_a_clone_that_fails_leaves_nothing(place):
 def test_the_checkout_of_another_repository_is_refused(place, empty_origin):
     place.run().ok()
     place.run("--repo", empty_origin.url).fails(2, "is a clone of", "use another --site")
+
+
+def test_a_password_the_owner_keeps_in_his_checkout_is_not_shown(place):
+    place.run().ok()
+    address = place.web.refused("/site.git")
+    with_password = address.replace("//", "//me:sesame@")
+    in_site(place, "remote", "set-url", "origin", with_password)
+    for result in (place.run(), place.run("--repo", address), place.script()):
+        assert result.code in (1, 2)
+        assert "sesame" not in str(result) + str(result.report)
+    place.run("--repo", address).fails(1, "git fetch failed")  # it is the same repository
 
 
 def test_the_variables_of_a_git_hook_do_not_lead_astray(place, tmp_path):
