@@ -44,6 +44,7 @@ was killed.
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
     Edges: git                the checkout
+    Edges: a checkout         cloned, found fit, rid of what a killed run left
     Edges: hugo               the binary, and what it says of the site
     Edges: S3                 a bucket
     Edges: state              what a run leaves for the next
@@ -2733,6 +2734,8 @@ CREDENTIAL_HELPER = (
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
 BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+# What each run makes anew; an owner may have his repository keep it.
+REMADE = rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*"
 UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 # Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
 RACE = r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref"
@@ -2742,8 +2745,7 @@ GIT_CURES = (
     ("Could not resolve host", "is the network up? is --repo right?"),
     ("Remote branch .* not found|find remote ref", "check --branch: the remote has none such"),
     ("dubious ownership", "run as its owner, or: git config --global --add safe.directory FOLDER"),
-    ("checked out branch", "git config receive.denyCurrentBranch updateInstead in that repository, "
-     + "or name a bare one (git clone --bare) in --repo"),
+    ("checked out branch", "there: git config receive.denyCurrentBranch updateInstead"),
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
@@ -2899,10 +2901,16 @@ class Checkout:
             ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
             start_new_session=True,
         )  # fmt: skip
+        # Its __del__ would swallow the exception of a signal that comes just then.
+        child, running.proc = running.proc, None
         try:
-            return finish_child(running.proc, timeout_s, stdin)
+            code, out, err = finish_child(child, timeout_s, stdin)
         except subprocess.TimeoutExpired:
-            return 1, "", f"fatal: gave up after {timeout_s:g} s"
+            code, out, err = -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
+        if code == -signal.SIGKILL:
+            self.unlock()
+            err = err or "fatal: git was killed: is there too little memory?"
+        return code, out, err
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -2945,9 +2953,14 @@ class Checkout:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
         return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
+    @property
+    def tracking(self) -> str:
+        """The name under which git keeps the remote's branch, and where that was before."""
+        return f"refs/remotes/origin/{self.branch}"
+
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        return self.head(f"refs/remotes/origin/{self.branch}")
+        return self.head(self.tracking)
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -2957,10 +2970,6 @@ class Checkout:
         """Return {path: two-letter state} of what differs from HEAD, untracked files included."""
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
-
-    def ignores(self, path: str) -> bool:
-        """Tell whether a .gitignore covers a path."""
-        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
 
     def dirty(self) -> set[str]:
         """Return the tracked files that differ from what is staged."""
@@ -2973,62 +2982,21 @@ class Checkout:
         span = f"{known}..HEAD" if known else "HEAD"
         return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
-    # Getting it
+    def locks(self) -> list[Path]:
+        """Return the locks that git holds, or held when it was killed."""
+        where = ("*.lock", "superfeed/*.lock", "refs/**/*.lock", "modules/**/*.lock")
+        return [path for pattern in where for path in self.git_dir.glob(pattern)]
 
-    def clone(self, address: str) -> None:
-        """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
-        wanted = ["--branch", self.branch] if self.branch else []
-        with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env)
-            code, out, err = at.try_network(
-                *("clone", "-q", "--origin=origin", *wanted),
-                *("--single-branch", "--filter=blob:none"),
-                *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-            )
-            if code:
-                raise git_error(("clone",), err or out, self.folder)
-            at.refuse_lfs_pointers()
-
-    def settle(self) -> None:
-        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
-        if any((self.git_dir / name).exists() for name in UNDER_WAY):
-            what = f"a rebase or merge is under way in {self.folder}"
-            raise SuperfeedError(what, "finish or abort it")
-        current = self.git("branch", "--show-current").strip()
-        if not current:
-            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
-        if self.branch not in ("", current):
-            raise SuperfeedError(
-                f"{self.folder} is on branch {current}, not {self.branch}",
-                f"use another --site, or: git -C {self.folder} fetch origin "
-                f"{self.branch}:{self.branch}; git -C {self.folder} switch {self.branch}",
-            )
-        self.branch = current
-        self.refuse_lfs_pointers()
-        self.choose_identity()
-
-    def choose_identity(self) -> None:
-        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
-        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
-        if not told and self.try_git("config", "user.email")[0]:
-            self.env |= identity_environment("superfeed <superfeed@localhost>")
-
-    def refuse_lfs_pointers(self) -> None:
-        """Refuse a checkout that holds pointers where Git LFS files should be."""
-        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
-        for name in filter(None, listed.split("\0")):
-            path = self.folder / name
-            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
-                raise ConfigError(
-                    f"{name} is a Git LFS pointer, not the file itself",
-                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
-                )
+    def unlock(self) -> None:
+        """Remove the locks of a git that was killed: no other works while superfeed's is held."""
+        for path in self.locks():
+            path.unlink(missing_ok=True)
 
     # Keeping it up to date
 
     def fetch(self) -> None:
         """Fetch the branch. A remote that never had it (an empty one) is no fault."""
-        spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
+        spec = f"+refs/heads/{self.branch}:{self.tracking}"
         code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
         if code and ("couldn't find remote ref" not in err or self.upstream()):
             raise git_error(("fetch",), err or out, self.folder)
@@ -3038,11 +3006,13 @@ class Checkout:
         upstream, head = self.upstream(), self.head()
         if not upstream:
             return
-        behind = not head or not self.contains(upstream)
+        # What the remote had when the unpushed began: its owner may have rewritten it since.
+        base = self.try_git("merge-base", "--fork-point", self.tracking, "HEAD")[1].strip()
+        behind = base != upstream if base else not self.contains(upstream)
         if behind and head:
-            self.refuse_clash(upstream)
+            self.refuse_clash((base, upstream) if base else (f"HEAD...{upstream}",), upstream)
         if behind and head and self.unpushed():
-            self.rebase(upstream)
+            self.rebase()
         elif behind:
             self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
         self.update_submodules(all_of_them=behind)
@@ -3057,29 +3027,60 @@ class Checkout:
             if code:
                 raise git_error(("submodule update",), err or out, self.folder)
 
-    def refuse_clash(self, upstream: str) -> None:
-        """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
-        both = sorted(set(incoming.split("\0")) & self.status().keys())
-        if both:
+    def refuse_clash(self, span: Sequence[str], upstream: str) -> None:
+        """Fail when a file is changed both here, uncommitted, and upstream; name it.
+
+        What a killed run left gives way: else all runs would fail after another machine's.
+        """
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", *span).split("\0")
+        here = self.status()
+        both = {path: here[path] for path in incoming if path in here}
+        ours = {path: state for path, state in both.items() if self.is_ours(path, state, upstream)}
+        if named := sorted(both.keys() - ours.keys()):
             raise SuperfeedError(
-                f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
+                f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})",
                 "commit or undo the change here, then run again",
             )
+        for path in (self.folder / path for path, state in ours.items() if state == "??"):
+            path.unlink()
+        if names := "\0".join(path for path, state in ours.items() if state != "??"):
+            self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin=names)
 
-    def rebase(self, upstream: str) -> None:
-        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
+    def is_ours(self, path: str, state: str, upstream: str) -> bool:
+        """Tell whether it is a new post, made anew by each run, or the same there already."""
+        if re.fullmatch(REMADE, path) or (state[0] in "?A" and re.search(f"/{POST_NAME}$", path)):
+            return True
+        return self.try_git("hash-object", "--", path)[1].strip() == self.head(f"{upstream}:{path}")
+
+    def rebase(self) -> None:
+        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly.
+
+        By the fork point: what an owner took out of the remote's history does not come back.
+        """
+        onto = ("--fork-point", self.tracking)
+        code, out, err = self.try_network("rebase", "-q", "--autostash", *onto)
         if not code:
             return
         conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
-        self.try_git("rebase", "--abort")
+        self.abort_rebase()
         if conflicts:
             raise SuperfeedError(
                 f"changed here and on the remote: {', '.join(conflicts[:5])}",
                 f"nothing is lost: rebase by hand in {self.folder}, then run again",
             )
         raise git_error(("rebase",), err or out, self.folder)
+
+    def abort_rebase(self) -> None:
+        """Undo a rebase that did not come to its end; the owner's changes come back."""
+        for folder in (self.git_dir / "rebase-merge", self.git_dir / "rebase-apply"):
+            if (folder / "orig-head").exists():
+                self.try_git("rebase", "--abort")
+            elif folder.exists():  # it had not begun: changes were put aside, at most
+                kept = folder / "autostash"
+                stash = kept.read_text().strip() if kept.exists() else ""
+                if stash and self.try_git("stash", "apply", "-q", stash)[0]:
+                    self.git("stash", "store", "-m", "autostash", stash)
+                shutil.rmtree(folder)
 
     # Giving it back
 
@@ -3121,6 +3122,73 @@ class Checkout:
             self.fetch()
             self.catch_up()
         return False
+
+
+###############################################################################
+# Edges: a checkout
+###############################################################################
+
+
+def refuse_lfs_pointers(checkout: Checkout) -> None:
+    """Refuse a checkout that holds pointers where Git LFS files should be."""
+    listed = checkout.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+    for name in filter(None, listed.split("\0")):
+        path = checkout.folder / name
+        if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+            raise ConfigError(
+                f"{name} is a Git LFS pointer, not the file itself",
+                "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+            )
+
+
+def clone(checkout: Checkout, address: str) -> None:
+    """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
+    wanted = ["--branch", checkout.branch] if checkout.branch else []
+    with new_folder(checkout.folder) as made:
+        at = Checkout(made, checkout.branch, checkout.env)
+        code, out, err = at.try_network(
+            *("clone", "-q", "--origin=origin", *wanted),
+            *("--single-branch", "--filter=blob:none"),
+            *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
+        )
+        if code:
+            raise git_error(("clone",), err or out, checkout.folder)
+        refuse_lfs_pointers(at)
+
+
+def choose_identity(checkout: Checkout) -> None:
+    """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+    told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *checkout.env}
+    if not told and checkout.try_git("config", "user.email")[0]:
+        checkout.env |= identity_environment("superfeed <superfeed@localhost>")
+
+
+def settle(checkout: Checkout) -> None:
+    """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+    if any((checkout.git_dir / name).exists() for name in UNDER_WAY):
+        what = f"a rebase or merge is under way in {checkout.folder}"
+        raise SuperfeedError(what, "finish or abort it")
+    current = checkout.git("branch", "--show-current").strip()
+    if not current:
+        raise SuperfeedError(f"{checkout.folder} is on no branch", "git switch to the right one")
+    wanted, at = checkout.branch, f"git -C {checkout.folder}"
+    if wanted not in ("", current):
+        raise SuperfeedError(
+            f"{checkout.folder} is on branch {current}, not {wanted}",
+            f"use another --site, or: {at} fetch origin {wanted}:{wanted}; {at} switch {wanted}",
+        )
+    checkout.branch = current
+    refuse_lfs_pointers(checkout)
+    choose_identity(checkout)
+
+
+def clear_remains(checkout: Checkout) -> None:
+    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
+    give_up = time.monotonic() + 10
+    while checkout.locks() and time.monotonic() < give_up:
+        time.sleep(0.2)
+    checkout.unlock()
+    checkout.abort_rebase()
 
 
 ###############################################################################
@@ -5005,21 +5073,6 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 MAX_SET_ASIDE = 50
 
 
-def clear_remains(checkout: Checkout) -> None:
-    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
-    locks = [
-        checkout.git_dir / name for name in ("index.lock", "HEAD.lock", "superfeed/index.lock")
-    ]
-    locks += (checkout.git_dir / "refs").rglob("*.lock")
-    give_up = time.monotonic() + 10
-    while any(lock.exists() for lock in locks) and time.monotonic() < give_up:
-        time.sleep(0.2)
-    for lock in locks:
-        lock.unlink(missing_ok=True)
-    if (checkout.git_dir / "rebase-merge").exists():
-        checkout.git("rebase", "--abort")
-
-
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
     """Pick what superfeed wrote of all that differs from HEAD (DESIGN §8).
 
@@ -5173,7 +5226,7 @@ def need_checkout(run: Run) -> None:
     if run.was_killed:
         clear_remains(checkout)
         run.was_killed = False
-    checkout.settle()
+    settle(checkout)
 
 
 def refuse_full_folder(folder: Path) -> None:
@@ -5213,7 +5266,7 @@ def start_site(checkout: Checkout, section: str) -> None:
             'feedsSection = "feeds"', f'feedsSection = "{section}"'
         )
         settings.write_text(text, "utf-8")
-    checkout.choose_identity()
+    choose_identity(checkout)
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
 
@@ -5224,7 +5277,7 @@ def pull(run: Run) -> None:
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
     if not checkout.is_checkout() and repo:
-        checkout.clone(repo)
+        clone(checkout, repo)
     elif not checkout.is_checkout():
         with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
             at = Checkout(made, checkout.branch, checkout.env)
@@ -5276,7 +5329,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
-    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+    post = f"{section}/{run.now:%Y/%m}/post.md"
+    if not run.checkout.try_git("--no-literal-pathspecs", "check-ignore", "-q", post)[0]:
         raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)

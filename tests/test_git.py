@@ -81,6 +81,11 @@ def rivals(place, tmp_path, times):
     program(place, "git", RIVAL.format(times=times, folder=folder, desk=desk, git=real))
 
 
+def rewrite(place, to):
+    """The owner makes the remote's branch end elsewhere."""
+    git("update-ref", "refs/heads/main", to, cwd=place.origin.path)
+
+
 # ---------------------------------------------------------------- others push
 
 
@@ -176,6 +181,51 @@ def test_a_conflict_inside_the_section_is_aborted_cleanly_and_loses_nothing(plac
     assert "draft: true" in mine.read_text()
     assert in_site(place, "status", "--porcelain") == "?? content/posts/untracked.md\n"
     assert place.origin.log()[0] == "Theirs"
+
+
+@pytest.mark.parametrize("unpushed", [False, True])
+def test_what_an_owner_took_out_of_the_history_does_not_come_back(place, unpushed):
+    before = place.origin.head()
+    place.origin.commit({"content/posts/password.md": "---\ntitle: sesame\n---\n"}, "Oops")
+    place.run("--skip", "push").ok() if unpushed else place.run("--skip", "collect").ok()
+    rewrite(place, before)
+    place.origin.commit({"static/a.txt": "a"}, "After the rewriting")
+    write(place, "content/about.md", "mine")
+    assert place.run().ok().report["commit"]["pushed"]
+    assert place.origin.log()[1:] == ["After the rewriting", "The site as its owner made it"]
+    assert not (place.site / "content/posts/password.md").exists()
+    assert (place.site / "content/about.md").read_text() == "mine"
+    assert len(place.posts()) == 2
+
+
+def test_a_history_that_only_lost_its_end_is_followed(place):
+    before = place.origin.head()
+    place.origin.commit({"content/posts/password.md": "---\ntitle: sesame\n---\n"}, "Oops")
+    place.run().ok()
+    rewrite(place, before)
+    place.run().ok()
+    assert len(place.origin.log()) == 2
+    assert "content/posts/password.md" not in place.origin.files()
+    assert len(place.posts()) == 2
+
+
+@pytest.mark.parametrize("undated", [False, True])
+def test_what_a_killed_run_wrote_gives_way_to_what_another_machine_published(place, undated):
+    """It died between collect and commit; else every run after it would fail."""
+    place.run().ok()
+    entries = items(3)
+    entries[0].date = None if undated else entries[0].date
+    place.feed.body = rss(entries)
+    place.run("--skip", "commit", "--skip", "push", "--skip", "build").ok()
+    write(place, "content/posts/mine.md")
+    if undated:  # its date is the time it was first seen
+        time.sleep(1.1)
+    place.run("--site", "elsewhere").ok()
+    assert place.run().ok().report["posts"]["new"] == 0
+    assert in_site(place, "status", "--porcelain", "content", "data") == (
+        "?? content/posts/mine.md\n"
+    )
+    assert len(place.posts()) == 3
 
 
 def test_commits_an_earlier_run_could_not_push_go_along(place):
@@ -294,6 +344,51 @@ def test_a_failed_run_is_not_taken_for_a_killed_one(place):
     assert (place.site / ".git/rebase-merge").exists()
 
 
+def test_a_git_that_was_killed_is_not_in_the_way_of_the_next_run(place):
+    """By the system, for its memory: superfeed itself lives on and ends the run."""
+    place.run().ok()
+    real = shutil.which("git")
+    program(
+        place, "git",
+        f'#!/bin/sh\n[ "$1" != update-index ] || {{ touch .git/index.lock; kill -9 $$; }}\n'
+        f'exec {real} "$@"\n',
+    )  # fmt: skip
+    news(place)
+    place.run().fails(1, "git update-index failed", "git was killed")
+    place.script.tool("git", real)
+    assert place.run().ok().report["commit"]["pushed"]
+
+
+def killed(place):
+    """Leave what shows that the last run was killed."""
+    (place.script.app / f"site{superfeed.TWIN}abcdefgh").mkdir()
+
+
+@pytest.mark.parametrize("name", ["ORIG_HEAD.lock", "config.lock", "packed-refs.lock"])
+def test_no_lock_of_gits_outlives_a_machine_that_went_down(place, name):
+    place.run().ok()
+    (place.site / ".git" / name).touch()
+    killed(place)
+    place.origin.commit({"static/a.txt": "a"})
+    place.run().ok()
+    assert not (place.site / ".git" / name).exists()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_rebase_killed_before_it_began_gives_the_owners_changes_back(place, kept):
+    place.run().ok()
+    write(place, "content/about.md", "mine")
+    remains = place.site / ".git/rebase-merge"
+    remains.mkdir()
+    if kept:
+        (remains / "autostash").write_text(in_site(place, "stash", "create"))
+        in_site(place, "reset", "-q", "--hard")
+    killed(place)
+    place.run().ok()
+    assert (place.site / "content/about.md").read_text() == "mine"
+    assert not remains.exists()
+
+
 def test_a_merge_of_the_owners_is_left_alone(place):
     place.run().ok()
     place.origin.commit({"static/a.txt": "a"})
@@ -336,6 +431,19 @@ def test_the_statistics_are_restored_when_the_build_fails(place):
 
 
 # ---------------------------------------------------------------- remotes and checkouts
+
+
+def test_what_a_build_wrote_gives_way_to_the_owners_own(place):
+    """Of a build that was killed, and where the owner's repository keeps public/."""
+    place.origin.commit({".gitignore": "", "hugo_stats.json": "{}\n", "public/a.html": "old"})
+    place.run().ok()
+    write(place, "hugo_stats.json", "of a build that was killed\n")
+    place.origin.commit({"hugo_stats.json": "{ }\n", "public/a.html": "", "public/index.html": ""})
+    news(place)
+    assert place.run().ok().report["commit"]["pushed"]
+    assert (place.site / "hugo_stats.json").read_text() == "{ }\n"
+    assert not (place.site / "public/a.html").exists()
+    assert "tomatoes" in (place.site / "public/index.html").read_text()
 
 
 def test_submodule_themes_are_checked_out_and_follow(place, tmp_path):
