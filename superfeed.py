@@ -2202,6 +2202,7 @@ class SyncOptions:
     section: str = ""  # superfeed's own section; empty: no page is its own
     delete: bool = False  # also what is not superfeed's own
     max_delete: int = 256  # of those
+    keep: str = ""  # a key that stays all the same: the run's own state
     purged: bool = False  # a cache in front may keep pages, since it is purged
     acl: str = ""  # a canned ACL
 
@@ -2293,7 +2294,7 @@ def upload_rank(key: str, lists: AbstractSet[str]) -> int:
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
     """Own pages always, all else on request and within the guard, or nothing at all."""
     own = own_pages(options.section, gone)
-    others = gone - own if options.delete else set()
+    others = gone - own - {options.keep} if options.delete else set()
     if len(others) > options.max_delete:
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
@@ -5205,7 +5206,9 @@ def replace_folder(new: Path, target: Path) -> None:
     """Put a folder in the place of another."""
     old = new.with_name(f"{new.name}-old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.exists():
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
@@ -5255,11 +5258,11 @@ def start_site(checkout: Checkout, section: str) -> None:
             "name your site with --repo URL, or keep examples/site beside the script",
         )
     layouts = checkout.folder / "layouts"
+    if section != "feeds" and (starter / "layouts" / section).exists():
+        raise ConfigError(f"the starter site has its own {section}", "name another with --section")
     shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
     if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
+        shutil.rmtree(layouts / section, ignore_errors=True)  # a run was killed right here
         (layouts / "feeds").rename(layouts / section)
         settings = checkout.folder / "hugo.toml"
         text = settings.read_text("utf-8").replace(
@@ -5399,8 +5402,9 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, run.has_cache, config.acl
-    )
+        config.section, config.delete, config.max_delete, purged=run.has_cache, acl=config.acl,
+        keep=config.state.removeprefix(config.deploy.rstrip("/") + "/"),
+    )  # fmt: skip
     plan = plan_deploy(target, public, options)
     if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
@@ -5539,6 +5543,9 @@ def sandbox(config: Config) -> Iterator[Config]:
     which are changed in place.
     """
     site = config.site
+    if (site / ".git").is_file():
+        what = f"{site} is a linked work tree, and a copy of it would change the same repository"
+        raise ConfigError(what, "leave --dry-run out, or name a clone with --site")
     with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
         twin = Path(made, site.name)
 

@@ -131,6 +131,19 @@ def test_delete_removes_nothing_at_all_when_it_would_be_too_much(place):
     assert place.run("--delete", "--max-delete", "3").ok().report["deploy"]["deleted"] == 3
 
 
+@pytest.mark.parametrize("target", ["a bucket", "a folder"])
+def test_delete_spares_the_runs_own_state(place, tmp_path, target):
+    """Else each run would fetch everything anew, and forget what it owes."""
+    if target == "a bucket":
+        place.flags["--state"] = f"{place.bucket.url}/state.json"
+        place.bucket.put("strange.html")
+    else:
+        place.flags |= {"--deploy": str(tmp_path / "www"), "--state": str(tmp_path / "www/st.json")}
+    place.run("--delete").ok()
+    assert place.run("--delete").ok().report["feeds"][0]["status"] == "unchanged"
+    assert "strange.html" not in keys(place)
+
+
 def test_a_dry_run_tells_uploads_deletions_and_purges_in_their_order(place):
     place.run().ok()
     place.bucket.put("strange.html")
