@@ -5608,8 +5608,18 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
             yield bool(remains), Path(spool)
 
 
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
+
+
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) == interrupt:  # nothing is left to be closed
+            signal.signal(number, signal.SIG_DFL)
     told = f"superfeed: {report.error}" if report.error else ""
     told += f" ({report.error.hint})" if report.error and report.error.hint else ""
     if told:
@@ -5622,12 +5632,12 @@ def finish(config: Config | None, report: Report) -> int:
     if shown and sys.stdout.isatty() and not config.quiet:
         print_facts(report)
     elif shown:
-        print(shown)
+        print(shown, flush=True)
+    if config.report:
+        write_whole(config.report, masked(report.as_json()) + "\n")
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
         ping(config, body, failed=bool(report.exit_code))
-    if config.report:
-        write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
 
 
@@ -5636,13 +5646,6 @@ def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[ob
     if stage in (collect, deploy, check):
         return nullcontext()
     return run.progress(stage.__doc__ or "", None)
-
-
-def interrupt(number: int, _frame: object) -> None:
-    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
-    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
