@@ -2200,6 +2200,7 @@ class SyncOptions:
     """What the user decides about a deploy."""
 
     section: str = ""  # superfeed's own section; empty: no page is its own
+    posts: frozenset[str] = frozenset()  # names of its posts, where pages lie out of the section
     delete: bool = False  # also what is not superfeed's own
     max_delete: int = 256  # of those
     keep: str = ""  # a key that stays all the same: the run's own state
@@ -2294,6 +2295,7 @@ def upload_rank(key: str, lists: AbstractSet[str]) -> int:
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
     """Own pages always, all else on request and within the guard, or nothing at all."""
     own = own_pages(options.section, gone)
+    own |= {key for key in gone if not options.posts.isdisjoint(re.split("[/.]", key))}
     others = gone - own - {options.keep} if options.delete else set()
     if len(others) > options.max_delete:
         raise SuperfeedError(
@@ -5353,6 +5355,7 @@ def push(run: Run) -> None:
     if run.checkout.remote():
         pushed = run.checkout.push()
         sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
+        sha = sha if sha and run.checkout.contains(sha) else None  # somebody else had the same
         run.report.commit = {"sha": sha, "pushed": pushed}
     run.keep_fresh()
 
@@ -5402,7 +5405,8 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, purged=run.has_cache, acl=config.acl,
+        section=config.section, posts=frozenset(Path(path).stem for path in run.state.posts),
+        delete=config.delete, max_delete=config.max_delete, purged=run.has_cache, acl=config.acl,
         keep=config.state.removeprefix(config.deploy.rstrip("/") + "/"),
     )  # fmt: skip
     plan = plan_deploy(target, public, options)
@@ -5431,10 +5435,10 @@ def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
 
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
-    owed = run.state.owed
+    owed, paid = run.state.owed, (run.report.purge or {}).get("paths", 0)
     if not run.has_cache:
         return
-    run.report.purge = {"paths": 0, "owed": len(owed)}
+    run.report.purge = {"paths": paid, "owed": len(owed)}
     if not owed:
         return
     paths = purge_paths(owed, urlsplit(run.base_url).path)
@@ -5448,7 +5452,7 @@ def purge(run: Run) -> None:
         raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
     run.state.owed = []
     run.save_state()
-    run.report.purge = {"paths": len(paths), "owed": 0}
+    run.report.purge = {"paths": paid + len(paths), "owed": 0}
 
 
 def pay_debts(run: Run) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,6 +149,22 @@ def test_four_superfeeds_with_sections_of_their_own_push_at_once(place, tmp_path
     assert len([s for s in place.origin.log() if s.startswith("superfeed: 5 new")]) == 4
 
 
+def test_a_commit_that_another_machine_made_too_is_not_reported(place, tmp_path):
+    """It was faster; of ours the rebase leaves nothing."""
+    place.run().ok()
+    news(place)
+    other = f"{sys.executable} {place.script.path} --repo {place.origin.url} --site {tmp_path}/b"
+    program(
+        place, "git",
+        f'#!/bin/sh\ncase " $* " in *" push "*) [ -e {tmp_path}/x ] || {{ touch {tmp_path}/x; '
+        f'{other} --author "B <b@b>"; }};; esac\nexec {shutil.which("git")} "$@"\n',
+    )  # fmt: skip
+    result = place.run().ok().report
+    assert place.origin.log(form="%an")[0] == "B"
+    assert result["commit"] == {"sha": None, "pushed": False}
+    assert in_site(place, "rev-parse", "HEAD").strip() == place.origin.head()
+
+
 def test_two_superfeeds_with_one_section_end_well_or_say_why(place, tmp_path):
     """Not a set-up to recommend: each removes what its own list does not name."""
 
@@ -221,7 +238,8 @@ def test_what_a_killed_run_wrote_gives_way_to_what_another_machine_published(pla
     if undated:  # its date is the time it was first seen
         time.sleep(1.1)
     place.run("--site", "elsewhere").ok()
-    assert place.run().ok().report["posts"]["new"] == 0
+    result = place.run().ok().report
+    assert (result["posts"]["new"], result["commit"]) == (0, {"sha": None, "pushed": False})
     assert in_site(place, "status", "--porcelain", "content", "data") == (
         "?? content/posts/mine.md\n"
     )

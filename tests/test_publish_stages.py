@@ -45,6 +45,7 @@ def test_a_purge_is_owed_from_before_the_first_upload_and_paid_first_by_the_next
     assert not place.cloudflare.purges
     assert set(place.s3.puts) < set(owed(place))
 
+    unpaid = len(owed(place))
     place.s3.heal()
     place.s3.forget()
     asked_first = []
@@ -54,6 +55,7 @@ def test_a_purge_is_owed_from_before_the_first_upload_and_paid_first_by_the_next
     done = place.run().ok().report
     assert f"{HOME}/about/" in asked_first[0]  # before the first feed was asked
     assert done["purge"]["owed"] == 0
+    assert done["purge"]["paths"] > 2 * unpaid  # the debt is counted too
     assert owed(place) == []
     assert "index.html" in place.s3.puts
     assert f"{HOME}/" in purged(place)
@@ -121,6 +123,22 @@ def test_a_draft_and_a_dropped_entry_leave_the_target(place):
     place.run().ok()
     assert other not in keys(place)
     assert "strange.html" in keys(place)
+
+
+def test_a_draft_leaves_the_target_wherever_the_site_puts_its_page(place):
+    config = place.origin.read("hugo.toml")
+    place.origin.commit(
+        {"hugo.toml": config + '\n[permalinks.page]\nfeeds = "/:year/:contentbasename/"\n'}
+    )
+    place.run().ok()
+    page = page_of(place, 1)
+    assert "feeds" not in page
+    place.bucket.put("2026/mine-0123456789ab/index.html")
+    post = next(path for path in place.posts() if "entry-1-of" in path)
+    text = place.origin.read(post)
+    place.origin.commit({post: text.replace("---\n", "---\ndraft: true\n", 1)})
+    assert place.run().ok().report["deploy"]["deleted"] == 1
+    assert page not in keys(place)
 
 
 def test_delete_removes_nothing_at_all_when_it_would_be_too_much(place):
