@@ -5606,10 +5606,14 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
         remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
-        for path in remains:
-            shutil.rmtree(path, ignore_errors=True)  # a git of a killed run may still write there
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
-            yield bool(remains), Path(spool)
+        try:
+            for path in remains:
+                shutil.rmtree(path, ignore_errors=True)  # the killed run's git may still write
+            with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+                yield bool(remains), Path(spool)
+        finally:
+            for path in remains:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def interrupt(number: int, _frame: object) -> None:

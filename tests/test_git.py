@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -392,6 +394,25 @@ def test_a_git_that_was_killed_is_not_in_the_way_of_the_next_run(place):
 def killed(place):
     """Leave what shows that the last run was killed."""
     (place.script.app / f"site{superfeed.TWIN}abcdefgh").mkdir()
+
+
+def test_a_clone_that_goes_on_after_its_run_was_killed_is_in_nobodys_way(place):
+    killed(place)
+    (folder,) = place.script.app.glob("site?*")
+    stop = time.monotonic() + 1.5
+
+    def go_on():
+        for number in itertools.takewhile(lambda _: time.monotonic() < stop, itertools.count()):
+            with contextlib.suppress(OSError):
+                (folder / f"{number % 50}").mkdir(parents=True)
+                (folder / f"{number % 50}/file").touch()
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(go_on) for _ in range(2)]
+        place.run("--skip", "build").ok()
+    assert all(writer.result() is None for writer in writers)
+    place.run().ok()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["ORIG_HEAD.lock", "config.lock", "packed-refs.lock"])
