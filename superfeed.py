@@ -44,6 +44,7 @@ was killed.
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
     Edges: git                the checkout
+    Edges: a checkout         cloned, found fit, rid of what a killed run left
     Edges: hugo               the binary, and what it says of the site
     Edges: S3                 a bucket
     Edges: state              what a run leaves for the next
@@ -2194,8 +2195,10 @@ class SyncOptions:
     """What the user decides about a deploy."""
 
     section: str = ""  # superfeed's own section; empty: no page is its own
+    posts: frozenset[str] = frozenset()  # names of its posts, where pages lie out of the section
     delete: bool = False  # also what is not superfeed's own
     max_delete: int = 256  # of those
+    keep: str = ""  # a key that stays all the same: the run's own state
     purged: bool = False  # a cache in front may keep pages, since it is purged
     acl: str = ""  # a canned ACL
 
@@ -2287,7 +2290,8 @@ def upload_rank(key: str, lists: AbstractSet[str]) -> int:
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
     """Own pages always, all else on request and within the guard, or nothing at all."""
     own = own_pages(options.section, gone)
-    others = gone - own if options.delete else set()
+    own |= {key for key in gone if not options.posts.isdisjoint(re.split("[/.]", key))}
+    others = gone - own - {options.keep} if options.delete else set()
     if len(others) > options.max_delete:
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
@@ -2721,12 +2725,15 @@ GIT_NETWORK_TIMEOUT_S = 900.0
 GIT_LOCAL_TIMEOUT_S = 300.0
 PUSH_PATIENCE_S = 120.0
 PATIENCE_WITH_CHILDREN_S = 5.0
+TWIN = ".superfeed-"  # folders beside the checkout named so are ours to remove: no owner's is
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
 BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+# What each run makes anew; an owner may have his repository keep it.
+REMADE = rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*"
 UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 # Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
 RACE = r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref"
@@ -2734,7 +2741,9 @@ GIT_CURES = (
     ("Authentication failed|could not read Username|error: 40[13]",
      "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
     ("Could not resolve host", "is the network up? is --repo right?"),
-    ("Remote branch .* not found", "check --branch"),
+    ("Remote branch .* not found|find remote ref", "check --branch: the remote has none such"),
+    ("dubious ownership", "run as its owner, or: git config --global --add safe.directory FOLDER"),
+    ("checked out branch", "there: git config receive.denyCurrentBranch updateInstead"),
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
@@ -2815,7 +2824,7 @@ def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    made = Path(tempfile.mkdtemp(prefix=f"{target.name}{TWIN}", dir=target.parent))
     try:
         yield made
         made.chmod(0o755)
@@ -2890,10 +2899,16 @@ class Checkout:
             ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
             start_new_session=True,
         )  # fmt: skip
+        # Its __del__ would swallow the exception of a signal that comes just then.
+        child, running.proc = running.proc, None
         try:
-            return finish_child(running.proc, timeout_s, stdin)
+            code, out, err = finish_child(child, timeout_s, stdin)
         except subprocess.TimeoutExpired:
-            return 1, "", f"fatal: gave up after {timeout_s:g} s"
+            code, out, err = -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
+        if code == -signal.SIGKILL:
+            self.unlock()
+            err = err or "fatal: git was killed: is there too little memory?"
+        return code, out, err
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -2936,9 +2951,14 @@ class Checkout:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
         return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
+    @property
+    def tracking(self) -> str:
+        """The name under which git keeps the remote's branch, and where that was before."""
+        return f"refs/remotes/origin/{self.branch}"
+
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        return self.head(f"refs/remotes/origin/{self.branch}")
+        return self.head(self.tracking)
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -2948,10 +2968,6 @@ class Checkout:
         """Return {path: two-letter state} of what differs from HEAD, untracked files included."""
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
-
-    def ignores(self, path: str) -> bool:
-        """Tell whether a .gitignore covers a path."""
-        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
 
     def dirty(self) -> set[str]:
         """Return the tracked files that differ from what is staged."""
@@ -2964,62 +2980,23 @@ class Checkout:
         span = f"{known}..HEAD" if known else "HEAD"
         return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
-    # Getting it
+    def locks(self) -> list[Path]:
+        """Return the locks that git holds, or held when it was killed."""
+        where = ("*.lock", "superfeed/*.lock", "refs/**/*.lock", "modules/**/*.lock")
+        return [path for pattern in where for path in self.git_dir.glob(pattern)]
 
-    def clone(self, address: str) -> None:
-        """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
-        wanted = ["--branch", self.branch] if self.branch else []
-        with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env)
-            code, out, err = at.try_network(
-                *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
-                *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-            )
-            if code:
-                raise git_error(("clone",), err or out, self.folder)
-            at.refuse_lfs_pointers()
-
-    def settle(self) -> None:
-        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
-        if any((self.git_dir / name).exists() for name in UNDER_WAY):
-            what = f"a rebase or merge is under way in {self.folder}"
-            raise SuperfeedError(what, "finish or abort it")
-        current = self.git("branch", "--show-current").strip()
-        if not current:
-            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
-        if self.branch not in ("", current):
-            raise SuperfeedError(
-                f"{self.folder} is on branch {current}, not {self.branch}",
-                f"git -C {self.folder} switch {self.branch}, or use another --site",
-            )
-        self.branch = current
-        self.refuse_lfs_pointers()
-        self.choose_identity()
-
-    def choose_identity(self) -> None:
-        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
-        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
-        if not told and self.try_git("config", "user.email")[0]:
-            self.env |= identity_environment("superfeed <superfeed@localhost>")
-
-    def refuse_lfs_pointers(self) -> None:
-        """Refuse a checkout that holds pointers where Git LFS files should be."""
-        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
-        for name in filter(None, listed.split("\0")):
-            path = self.folder / name
-            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
-                raise ConfigError(
-                    f"{name} is a Git LFS pointer, not the file itself",
-                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
-                )
+    def unlock(self) -> None:
+        """Remove the locks of a git that was killed: no other works while superfeed's is held."""
+        for path in self.locks():
+            path.unlink(missing_ok=True)
 
     # Keeping it up to date
 
     def fetch(self) -> None:
-        """Fetch the branch. A remote without it (an empty one) is no fault."""
-        spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
+        """Fetch the branch. A remote that never had it (an empty one) is no fault."""
+        spec = f"+refs/heads/{self.branch}:{self.tracking}"
         code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
-        if code and "couldn't find remote ref" not in err:
+        if code and ("couldn't find remote ref" not in err or self.upstream()):
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
@@ -3027,11 +3004,13 @@ class Checkout:
         upstream, head = self.upstream(), self.head()
         if not upstream:
             return
-        behind = not head or not self.contains(upstream)
+        # What the remote had when the unpushed began: its owner may have rewritten it since.
+        base = self.try_git("merge-base", "--fork-point", self.tracking, "HEAD")[1].strip()
+        behind = base != upstream if base else not self.contains(upstream)
         if behind and head:
-            self.refuse_clash(upstream)
+            self.refuse_clash((base, upstream) if base else (f"HEAD...{upstream}",), upstream)
         if behind and head and self.unpushed():
-            self.rebase(upstream)
+            self.rebase()
         elif behind:
             self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
         self.update_submodules(all_of_them=behind)
@@ -3046,29 +3025,60 @@ class Checkout:
             if code:
                 raise git_error(("submodule update",), err or out, self.folder)
 
-    def refuse_clash(self, upstream: str) -> None:
-        """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
-        both = sorted(set(incoming.split("\0")) & self.status().keys())
-        if both:
+    def refuse_clash(self, span: Sequence[str], upstream: str) -> None:
+        """Fail when a file is changed both here, uncommitted, and upstream; name it.
+
+        What a killed run left gives way: else all runs would fail after another machine's.
+        """
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", *span).split("\0")
+        here = self.status()
+        both = {path: here[path] for path in incoming if path in here}
+        ours = {path: state for path, state in both.items() if self.is_ours(path, state, upstream)}
+        if named := sorted(both.keys() - ours.keys()):
             raise SuperfeedError(
-                f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
+                f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})",
                 "commit or undo the change here, then run again",
             )
+        for path in (self.folder / path for path, state in ours.items() if state == "??"):
+            path.unlink()
+        if names := "\0".join(path for path, state in ours.items() if state != "??"):
+            self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin=names)
 
-    def rebase(self, upstream: str) -> None:
-        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
+    def is_ours(self, path: str, state: str, upstream: str) -> bool:
+        """Tell whether it is a new post, made anew by each run, or the same there already."""
+        if re.fullmatch(REMADE, path) or (state[0] in "?A" and re.search(f"/{POST_NAME}$", path)):
+            return True
+        return self.try_git("hash-object", "--", path)[1].strip() == self.head(f"{upstream}:{path}")
+
+    def rebase(self) -> None:
+        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly.
+
+        By the fork point: what an owner took out of the remote's history does not come back.
+        """
+        onto = ("--fork-point", self.tracking)
+        code, out, err = self.try_network("rebase", "-q", "--autostash", *onto)
         if not code:
             return
         conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
-        self.try_git("rebase", "--abort")
+        self.abort_rebase()
         if conflicts:
             raise SuperfeedError(
                 f"changed here and on the remote: {', '.join(conflicts[:5])}",
                 f"nothing is lost: rebase by hand in {self.folder}, then run again",
             )
         raise git_error(("rebase",), err or out, self.folder)
+
+    def abort_rebase(self) -> None:
+        """Undo a rebase that did not come to its end; the owner's changes come back."""
+        for folder in (self.git_dir / "rebase-merge", self.git_dir / "rebase-apply"):
+            if (folder / "orig-head").exists():
+                self.try_git("rebase", "--abort")
+            elif folder.exists():  # it had not begun: changes were put aside, at most
+                kept = folder / "autostash"
+                stash = kept.read_text().strip() if kept.exists() else ""
+                if stash and self.try_git("stash", "apply", "-q", stash)[0]:
+                    self.git("stash", "store", "-m", "autostash", stash)
+                shutil.rmtree(folder)
 
     # Giving it back
 
@@ -3110,6 +3120,73 @@ class Checkout:
             self.fetch()
             self.catch_up()
         return False
+
+
+###############################################################################
+# Edges: a checkout
+###############################################################################
+
+
+def refuse_lfs_pointers(checkout: Checkout) -> None:
+    """Refuse a checkout that holds pointers where Git LFS files should be."""
+    listed = checkout.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+    for name in filter(None, listed.split("\0")):
+        path = checkout.folder / name
+        if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+            raise ConfigError(
+                f"{name} is a Git LFS pointer, not the file itself",
+                "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+            )
+
+
+def clone(checkout: Checkout, address: str) -> None:
+    """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
+    wanted = ["--branch", checkout.branch] if checkout.branch else []
+    with new_folder(checkout.folder) as made:
+        at = Checkout(made, checkout.branch, checkout.env)
+        code, out, err = at.try_network(
+            *("clone", "-q", "--origin=origin", *wanted),
+            *("--single-branch", "--filter=blob:none"),
+            *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
+        )
+        if code:
+            raise git_error(("clone",), err or out, checkout.folder)
+        refuse_lfs_pointers(at)
+
+
+def choose_identity(checkout: Checkout) -> None:
+    """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+    told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *checkout.env}
+    if not told and checkout.try_git("config", "user.email")[0]:
+        checkout.env |= identity_environment("superfeed <superfeed@localhost>")
+
+
+def settle(checkout: Checkout) -> None:
+    """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+    if any((checkout.git_dir / name).exists() for name in UNDER_WAY):
+        what = f"a rebase or merge is under way in {checkout.folder}"
+        raise SuperfeedError(what, "finish or abort it")
+    current = checkout.git("branch", "--show-current").strip()
+    if not current:
+        raise SuperfeedError(f"{checkout.folder} is on no branch", "git switch to the right one")
+    wanted, at = checkout.branch, f"git -C {checkout.folder}"
+    if wanted not in ("", current):
+        raise SuperfeedError(
+            f"{checkout.folder} is on branch {current}, not {wanted}",
+            f"use another --site, or: {at} fetch origin {wanted}:{wanted}; {at} switch {wanted}",
+        )
+    checkout.branch = current
+    refuse_lfs_pointers(checkout)
+    choose_identity(checkout)
+
+
+def clear_remains(checkout: Checkout) -> None:
+    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
+    give_up = time.monotonic() + 10
+    while checkout.locks() and time.monotonic() < give_up:
+        time.sleep(0.2)
+    checkout.unlock()
+    checkout.abort_rebase()
 
 
 ###############################################################################
@@ -4994,21 +5071,6 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 MAX_SET_ASIDE = 50
 
 
-def clear_remains(checkout: Checkout) -> None:
-    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
-    locks = [
-        checkout.git_dir / name for name in ("index.lock", "HEAD.lock", "superfeed/index.lock")
-    ]
-    locks += (checkout.git_dir / "refs").rglob("*.lock")
-    give_up = time.monotonic() + 10
-    while any(lock.exists() for lock in locks) and time.monotonic() < give_up:
-        time.sleep(0.2)
-    for lock in locks:
-        lock.unlink(missing_ok=True)
-    if (checkout.git_dir / "rebase-merge").exists():
-        checkout.git("rebase", "--abort")
-
-
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
     """Pick what superfeed wrote of all that differs from HEAD (DESIGN §8).
 
@@ -5141,7 +5203,9 @@ def replace_folder(new: Path, target: Path) -> None:
     """Put a folder in the place of another."""
     old = new.with_name(f"{new.name}-old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.exists():
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
@@ -5162,7 +5226,7 @@ def need_checkout(run: Run) -> None:
     if run.was_killed:
         clear_remains(checkout)
         run.was_killed = False
-    checkout.settle()
+    settle(checkout)
 
 
 def refuse_full_folder(folder: Path) -> None:
@@ -5174,7 +5238,8 @@ def refuse_full_folder(folder: Path) -> None:
 
 
 def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
+    """Tell whether two addresses name one repository; a password in one makes no difference."""
+    one, other = (re.sub("^(https?://)[^/]*@", r"\1", text) for text in (one, other))
     paths = [Path(text.removeprefix("file://")) for text in (one, other)]
     if all(path.exists() for path in paths):
         return paths[0].samefile(paths[1])
@@ -5190,18 +5255,18 @@ def start_site(checkout: Checkout, section: str) -> None:
             "name your site with --repo URL, or keep examples/site beside the script",
         )
     layouts = checkout.folder / "layouts"
+    if section != "feeds" and (starter / "layouts" / section).exists():
+        raise ConfigError(f"the starter site has its own {section}", "name another with --section")
     shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
     if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
+        shutil.rmtree(layouts / section, ignore_errors=True)  # a run was killed right here
         (layouts / "feeds").rename(layouts / section)
         settings = checkout.folder / "hugo.toml"
         text = settings.read_text("utf-8").replace(
             'feedsSection = "feeds"', f'feedsSection = "{section}"'
         )
         settings.write_text(text, "utf-8")
-    checkout.choose_identity()
+    choose_identity(checkout)
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
 
@@ -5212,7 +5277,7 @@ def pull(run: Run) -> None:
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
     if not checkout.is_checkout() and repo:
-        checkout.clone(repo)
+        clone(checkout, repo)
     elif not checkout.is_checkout():
         with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
             at = Checkout(made, checkout.branch, checkout.env)
@@ -5221,8 +5286,9 @@ def pull(run: Run) -> None:
     need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
+        known = re.sub("//[^/]*@", "//", origin) or "nothing"  # without its owner's password
         raise ConfigError(
-            f"{checkout.folder} is a clone of {origin or 'nothing'}, not of {repo}",
+            f"{checkout.folder} is a clone of {known}, not of {repo}",
             "use another --site, or the right --repo",
         )
     if origin:
@@ -5263,7 +5329,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
-    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+    post = f"{section}/{run.now:%Y/%m}/post.md"
+    if not run.checkout.try_git("--no-literal-pathspecs", "check-ignore", "-q", post)[0]:
         raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
@@ -5283,6 +5350,7 @@ def push(run: Run) -> None:
     if run.checkout.remote():
         pushed = run.checkout.push()
         sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
+        sha = sha if sha and run.checkout.contains(sha) else None  # somebody else had the same
         run.report.commit = {"sha": sha, "pushed": pushed}
     run.keep_fresh()
 
@@ -5329,8 +5397,10 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, run.has_cache, config.acl
-    )
+        section=config.section, posts=frozenset(Path(path).stem for path in run.state.posts),
+        delete=config.delete, max_delete=config.max_delete, purged=run.has_cache, acl=config.acl,
+        keep=config.state.removeprefix(config.deploy.rstrip("/") + "/"),
+    )  # fmt: skip
     plan = plan_deploy(target, public, options)
     if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
@@ -5357,10 +5427,10 @@ def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
 
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
-    owed = run.state.owed
+    owed, paid = run.state.owed, (run.report.purge or {}).get("paths", 0)
     if not run.has_cache:
         return
-    run.report.purge = {"paths": 0, "owed": len(owed)}
+    run.report.purge = {"paths": paid, "owed": len(owed)}
     if not owed:
         return
     paths = purge_paths(owed, urlsplit(run.base_url).path)
@@ -5374,7 +5444,7 @@ def purge(run: Run) -> None:
         raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
     run.state.owed = []
     run.save_state()
-    run.report.purge = {"paths": len(paths), "owed": 0}
+    run.report.purge = {"paths": paid + len(paths), "owed": 0}
 
 
 def pay_debts(run: Run) -> None:
@@ -5469,7 +5539,10 @@ def sandbox(config: Config) -> Iterator[Config]:
     which are changed in place.
     """
     site = config.site
-    with tempfile.TemporaryDirectory(prefix=f"{site.name}.new-", dir=site.parent) as made:
+    if (site / ".git").is_file():
+        what = f"{site} is a linked work tree, and a copy of it would change the same repository"
+        raise ConfigError(what, "leave --dry-run out, or name a clone with --site")
+    with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
         twin = Path(made, site.name)
 
         def take(source: str, target: str) -> None:
@@ -5514,7 +5587,7 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
     """
     import filelock
 
-    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}{TWIN}"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5525,14 +5598,28 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
         remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
-        for path in remains:
-            shutil.rmtree(path)
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
-            yield bool(remains), Path(spool)
+        try:
+            for path in remains:
+                shutil.rmtree(path, ignore_errors=True)  # the killed run's git may still write
+            with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+                yield bool(remains), Path(spool)
+        finally:
+            for path in remains:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
 
 
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) == interrupt:  # nothing is left to be closed
+            signal.signal(number, signal.SIG_DFL)
     told = f"superfeed: {report.error}" if report.error else ""
     told += f" ({report.error.hint})" if report.error and report.error.hint else ""
     if told:
@@ -5545,12 +5632,12 @@ def finish(config: Config | None, report: Report) -> int:
     if shown and sys.stdout.isatty() and not config.quiet:
         print_facts(report)
     elif shown:
-        print(shown)
+        print(shown, flush=True)
+    if config.report:
+        write_whole(config.report, masked(report.as_json()) + "\n")
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
         ping(config, body, failed=bool(report.exit_code))
-    if config.report:
-        write_whole(config.report, masked(report.as_json()) + "\n")
     return report.exit_code
 
 
@@ -5559,13 +5646,6 @@ def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[ob
     if stage in (collect, deploy, check):
         return nullcontext()
     return run.progress(stage.__doc__ or "", None)
-
-
-def interrupt(number: int, _frame: object) -> None:
-    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
-    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

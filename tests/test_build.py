@@ -250,6 +250,22 @@ def test_nothing_is_committed_for_a_set_aside_when_that_is_left_out(place):
     assert "An entry of" in "".join(place.origin.read(path) for path in place.posts())
 
 
+@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a file"])
+def test_public_may_have_been_anything_and_stays_a_folder(place, tmp_path, kind):
+    place.run().ok()
+    shutil.rmtree(place.site / "public")
+    if kind == "a file":
+        (place.site / "public").write_text("x")
+    else:
+        (place.site / "public").symlink_to(tmp_path / ("www" if kind == "a link" else "nowhere"))
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/mine.txt").write_text("mine")
+    for _ in range(3):
+        place.run().ok()
+        assert (place.site / "public/index.html").exists()
+    assert [path.name for path in (tmp_path / "www").iterdir()] == ["mine.txt"]
+
+
 def test_a_broken_public_folder_is_replaced(place):
     place.run().ok()
     shutil.rmtree(place.site / "public")

@@ -228,6 +228,18 @@ def test_the_starter_works_with_a_section_of_another_name(web, superfeed):
     assert git("status", "--porcelain", cwd=site) == ""
 
 
+def test_a_starter_half_made_by_a_killed_run_is_made_again(web, superfeed, empty_origin):
+    superfeed.starter()
+    superfeed.write("feeds.txt", web.feed("/a.xml", rss(items(2))).url)
+    empty_origin.clone(superfeed.app / "site")
+    half = superfeed.app / "site/layouts/news"
+    half.mkdir(parents=True)
+    (half / "section.rss.xml").write_text("half")
+    superfeed("--repo", empty_origin.url, "--section", "news").ok()
+    assert "{{" in empty_origin.read("layouts/news/section.rss.xml")
+    assert not empty_origin.files("layouts/feeds")
+
+
 def test_an_empty_remote_gets_the_starter_site(web, superfeed, empty_origin):
     superfeed.starter()
     superfeed.write("feeds.txt", web.feed("/a.xml", rss(items(3))).url)
