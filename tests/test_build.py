@@ -188,6 +188,36 @@ def test_the_home_page_stays_the_owners_where_no_main_section_is_set(each_hugo):
     assert "alpha" not in home
 
 
+def test_the_home_page_of_another_language_stays_the_owners_too(each_hugo):
+    config = """baseURL = "https://o.example/"
+[languages.en]
+weight = 1
+[languages.fr]
+weight = 2
+contentDir = "french"
+"""
+    page = "---\ntitle: Un jardin\ndate: 2026-01-01\n---\n"
+    reshape(each_hugo, {"hugo.toml": config, "french/articles/un.md": page})
+    each_hugo.origin.commit({"layouts/index.html": HOME})
+    each_hugo.run().ok()
+    assert "The shed" in (each_hugo.site / "public/index.html").read_text()
+    assert "Un jardin" in (each_hugo.site / "public/fr/index.html").read_text()
+
+
+@pytest.mark.parametrize("other", ["draft: true", '"draft": true'])
+def test_the_section_that_is_chosen_is_the_one_with_most_published_pages(place, other):
+    page = "---\ntitle: A page\ndate: 2026-01-01\n---\n<p>Words"
+    config = {
+        "hugo.toml": 'baseURL = "https://o.example/"\n[security]\nallowContent = [".*"]\n',
+        "layouts/index.html": HOME,
+    }
+    few = {f"content/notes/{n}.html": page.replace("A page", f"Note {n}") for n in range(7)}
+    many = {f"content/ideas/{n}.md": page.replace("---\n<p>", f"{other}\n---\n") for n in range(9)}
+    place.origin.commit(config | few | many)
+    assert 'mainSections = ["notes"]' in place.run().ok().err
+    assert "Note 6" in (place.site / "public/index.html").read_text()
+
+
 def test_main_sections_of_the_owners_are_left_alone(each_hugo):
     place = each_hugo
     config = place.origin.read("hugo.toml") + '\n[params]\nmainSections = ["feeds"]\n'
