@@ -4422,9 +4422,9 @@ RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-
 
 def index_page(title: str, mode: str, hugo_version: tuple[int, int]) -> str:
     """Return the `_index.md` of a section: its pages are listed there and nowhere else."""
-    key = "build" if hugo_version >= (0, 145) else "_build"
+    mark = "" if hugo_version >= (0, 145) else "_"
     build = {"list": "local"} | ({"render": "link"} if mode == "link" else {})
-    cascade = [{key: build, "target": {"kind": "page"}}]
+    cascade = [{f"{mark}build": build, f"{mark}target": {"kind": "page"}}]
     return dump_post({"title": title, "cascade": cascade}, "")
 
 
