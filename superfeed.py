@@ -1691,12 +1691,12 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
+    """Return a group's slug and neutral name. Digits alone are refused: a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
         raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
-    return slug, name
+    return slug, one_line(name, 100)
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
