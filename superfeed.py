@@ -4378,6 +4378,17 @@ LINK_LAYOUT = """\
 </ul>
 {{ end }}
 """
+BASE_LAYOUT = """\
+<!doctype html>
+<html lang="{{ .Site.Language.Lang }}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{{ .Title }} · {{ .Site.Title }}</title>
+{{- range .AlternativeOutputFormats }}
+<link rel="alternate" type="{{ .MediaType.Type }}" href="{{ .Permalink }}">{{ end }}</head>
+<body>
+%s</body>
+</html>
+"""
 RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]` -}}
 {{- $types := dict "mp3" "audio/mpeg" "m4a" "audio/mp4" "ogg" "audio/ogg" "opus" "audio/ogg" -}}
 {{- $types = merge $types (dict "mp4" "video/mp4" "m4v" "video/mp4" "webm" "video/webm") -}}
@@ -4456,22 +4467,50 @@ def read_sources(site: Path) -> dict[str, dict[str, str]]:
     return sources
 
 
-def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
-    """Write, once and when missing, what makes the section a good guest; then it is the owner's."""
+def link_layout(site: Path) -> str:
+    """Return the list of --content link: in the theme's frame, else in one of its own."""
+    tops = [site / "layouts", *site.glob("themes/*/layouts"), site / "_vendor"]
+    if (site / "go.mod").exists() or any(next(top.rglob("baseof*"), "") for top in tops):
+        return LINK_LAYOUT
+    return BASE_LAYOUT % LINK_LAYOUT.split("\n", 1)[1].removesuffix("{{ end }}\n")
+
+
+def guest_files(run: Run, feeds: Iterable[Feed], mode: str) -> dict[Path, str]:
+    """Return what makes the section a good guest, with this --content."""
     site, name = run.checkout.folder, run.config.section
     titles = {"": name.replace("-", " ").capitalize()}
     titles |= {feed.group: feed.group_name or feed.group for feed in feeds if feed.group}
-    for group, title in titles.items():
-        folder = site / run.section / group
-        if not any(folder.glob("_index*")):
-            page = index_page(title, run.config.content, run.hugo.version)
-            write_whole(folder / "_index.md", page)
-    layouts = {"section.rss.xml": RSS_LAYOUT}
-    layouts |= {"section.html": LINK_LAYOUT} if run.config.content == "link" else {}
-    for file, text in layouts.items():
-        path = site / "layouts" / name / file
-        if not path.exists():
+    files = {
+        site / run.section / group / "_index.md": index_page(title, mode, run.hugo.version)
+        for group, title in titles.items()
+    }
+    files[site / "layouts" / name / "section.rss.xml"] = RSS_LAYOUT
+    if mode == "link":
+        files[site / "layouts" / name / "section.html"] = link_layout(site)
+    return files
+
+
+def write_guest_files(run: Run, feeds: Collection[Feed]) -> None:
+    """Write these files, once and when missing; then they are the owner's.
+
+    Warns where one of them keeps --content, or the super feed's layout, from having effect.
+    """
+    site, mode = run.checkout.folder, run.config.content
+    files = guest_files(run, feeds, mode)
+    for path, text in files.items():
+        if not any(path.parent.glob("_index*") if path.suffix == ".md" else [path.exists()]):
             write_whole(path, text)
+    for path, text in guest_files(run, feeds, "summary" if mode == "link" else "link").items():
+        if files.get(path) != text and path.is_file() and path.read_text("utf-8") == text:
+            told = "%s was written for another --content: delete it, and push, for %s to hold"
+            log.warning(told, path.relative_to(site), mode)
+    index = site / run.section / "_index.md"
+    kind = load_post(index.read_text("utf-8"), str(index))[0].get("type") if index.exists() else ""
+    if kind not in (None, "", run.config.section):
+        told = (
+            "%s sets a type: hugo takes its layouts from layouts/%s, not the super feed's; drop it"
+        )
+        log.warning(told, index.relative_to(site), kind)
 
 
 ###############################################################################
