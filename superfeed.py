@@ -4467,6 +4467,23 @@ def read_sources(site: Path) -> dict[str, dict[str, str]]:
     return sources
 
 
+PAGE_FORMATS = (".md", ".markdown", ".html", ".org", ".adoc", ".rst", ".pandoc")
+
+
+def refuse_taken_section(run: Run) -> None:
+    """Raise SuperfeedError where a page of the owner's has the section's address.
+
+    Hugo would drop it for the list, or as a leaf bundle take all posts for its own (hazards §5).
+    """
+    folder = run.checkout.folder / run.section
+    for ending in PAGE_FORMATS:
+        for page in (folder.with_name(f"{folder.name}{ending}"), folder / f"index{ending}"):
+            if page.exists():
+                name = page.relative_to(run.checkout.folder)
+                hint = "name another with --section, or move that page"
+                raise SuperfeedError(f"{name} is a page where the section would be", hint)
+
+
 def link_layout(site: Path) -> str:
     """Return the list of --content link: in the theme's frame, else in one of its own."""
     tops = [site / "layouts", *site.glob("themes/*/layouts"), site / "_vendor"]
@@ -4491,26 +4508,30 @@ def guest_files(run: Run, feeds: Iterable[Feed], mode: str) -> dict[Path, str]:
 
 
 def write_guest_files(run: Run, feeds: Collection[Feed]) -> None:
-    """Write these files, once and when missing; then they are the owner's.
-
-    Warns where one of them keeps --content, or the super feed's layout, from having effect.
-    """
-    site, mode = run.checkout.folder, run.config.content
-    files = guest_files(run, feeds, mode)
+    """Write these files, once and when missing; then they are the owner's."""
+    files = guest_files(run, feeds, run.config.content)
+    warn_of_conflicts(run, feeds, files)
     for path, text in files.items():
         if not any(path.parent.glob("_index*") if path.suffix == ".md" else [path.exists()]):
             write_whole(path, text)
+
+
+def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, str]) -> None:
+    """Warn where files that are there keep these from having effect, or would suffer from them."""
+    site, folder, mode = run.checkout.folder, run.checkout.folder / run.section, run.config.content
+    pages = (path.relative_to(folder).as_posix() for path in folder.rglob("[!_]*.md"))
+    if not any(folder.glob("_index*")) and not all(re.fullmatch(POST_NAME, p) for p in pages):
+        told = "%s has pages of yours, and they leave the home page too: name another --section"
+        log.warning(told, run.section)
     for path, text in guest_files(run, feeds, "summary" if mode == "link" else "link").items():
         if files.get(path) != text and path.is_file() and path.read_text("utf-8") == text:
             told = "%s was written for another --content: delete it, and push, for %s to hold"
             log.warning(told, path.relative_to(site), mode)
-    index = site / run.section / "_index.md"
+    index = folder / "_index.md"
     kind = load_post(index.read_text("utf-8"), str(index))[0].get("type") if index.exists() else ""
     if kind not in (None, "", run.config.section):
-        told = (
-            "%s sets a type: hugo takes its layouts from layouts/%s, not the super feed's; drop it"
-        )
-        log.warning(told, index.relative_to(site), kind)
+        told = "%s sets a type: hugo looks for layouts in layouts/%s, not the super feed's; drop it"
+        log.warning(told, run.section / "_index.md", kind)
 
 
 ###############################################################################
@@ -5136,8 +5157,7 @@ def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
 
 def is_published(path: Path) -> bool:
     """Tell whether a file is a page of the site, in any of hugo's formats, and no draft."""
-    formats = (".md", ".markdown", ".html", ".org", ".adoc", ".rst", ".pandoc")
-    if path.suffix not in formats or not path.is_file():
+    if path.suffix not in PAGE_FORMATS or not path.is_file():
         return False
     with path.open("rb") as file:
         return not re.search(rb"(?im)^[\s{]*\W?draft\W*[:=]\W*true", file.read(HEAD_BYTES))
@@ -5289,6 +5309,7 @@ def pull(run: Run) -> None:
 def collect(run: Run) -> None:
     """Fetch every feed and write a post for each new entry."""
     need_checkout(run)
+    refuse_taken_section(run)
     feeds = {feed_id(feed): feed for feed in run.feeds or read_feeds(run.config.feeds)}
     library = open_library(run, feeds)
     states = usable_states(run, library)

@@ -255,6 +255,21 @@ def test_a_type_that_takes_the_section_from_the_super_feeds_layout_is_told(place
     assert "type" not in place.run().ok().err
 
 
+@pytest.mark.parametrize("page", ["content/feeds.md", "content/feeds/index.md"])
+def test_a_page_of_the_owners_where_the_section_would_be_is_not_replaced(place, page):
+    head = place.origin.commit({page: "---\ntitle: My feeds\n---\n"})
+    place.run().fails(1, page, "--section")
+    assert place.origin.head() == head
+    place.run("--section", "news").ok()
+    assert "My feeds" in (place.site / "public/feeds/index.html").read_text()
+
+
+def test_pages_of_the_owners_in_the_section_are_warned_of_once(place):
+    assert "pages of yours" in place.run("--section", "posts").ok().err
+    assert "pages of yours" not in place.run("--section", "posts").ok().err
+    assert "pages of yours" not in place.run().ok().err
+
+
 def test_a_groups_name_is_as_harmless_as_a_feeds(place):
     place.origin.commit({"layouts/_default/list.html": "<h1>{{ .Title | markdownify }}</h1>"})
     place.feeds_txt(["[Cloud {{< nosuch >}}]", place.feed.url])
