@@ -182,6 +182,10 @@ class FeedError(Exception):
     """One feed cannot be read. Caught at the feed's boundary, where it becomes a value."""
 
 
+class SlowError(FeedError):
+    """A document was not parsed in its time."""
+
+
 # Secrets: whatever was learnt in this run, in every form it could be printed in.
 _secrets: set[str] = set()
 
@@ -1200,7 +1204,7 @@ def parse_within(
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
         message = f"the document takes too long to parse; given up after {timeout_s:g} s"
-        raise FeedError(message) from None
+        raise SlowError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -4518,6 +4522,7 @@ def fetch_all(
 
 
 PARSE_TIMEOUT_S = 20.0
+PARSE_HERE_S = 2.0  # a search by a regular expression holds up all fetching threads
 POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
 
 
@@ -4669,7 +4674,7 @@ def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> 
 
 
 class Reader:
-    """Parses documents: a few here, a large cold run's on every core."""
+    """Parses documents: a few here, a large cold run's and slow ones on every core."""
 
     def __init__(self, content: str) -> None:
         self.content = content
@@ -4681,22 +4686,27 @@ class Reader:
         from concurrent.futures import Future
 
         body = answer.body or Path()
-        work = (body, answer.content_type, answer.url, self.content, PARSE_TIMEOUT_S)
+        work = (body, answer.content_type, answer.url, self.content)
         self.bytes += body.stat().st_size
-        if self.bytes > POOL_FROM_BYTES and not self.pool:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
+        if self.bytes <= POOL_FROM_BYTES and not self.pool:
+            done: Future[Document] = Future()
+            try:
+                done.set_result(read_document(*work, PARSE_HERE_S))
+            except FeedError as error:
+                done.set_exception(error)
+            if not isinstance(done.exception(), SlowError):
+                return done
+        self.pool = self.pool or self.other_processes()
+        return self.pool.submit(read_document, *work, PARSE_TIMEOUT_S)
 
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
-        if self.pool:
-            return self.pool.submit(read_document, *work)
-        done: Future[Document] = Future()
-        try:
-            done.set_result(read_document(*work))
-        except FeedError as error:
-            done.set_exception(error)
-        return done
+    @staticmethod
+    def other_processes() -> ProcessPoolExecutor:
+        """Start as many processes as there are cores."""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
 
     def close(self) -> None:
         """End the other processes."""
