@@ -1169,11 +1169,27 @@ def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") ->
 # Parsing
 ###############################################################################
 
-_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
+_ROOT = (  # a comment may quote anything
+    r"(?is)<!--.*?(?:-->|\Z)"
+    r"|<(?:(?P<html>!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s/>]"
+)
+_BEFORE_ROOT = "\ufeff \t\r\n\0"
 
 
 class _TimeoutSignal(BaseException):
     """Time is up. No Exception: libraries catch those."""
+
+
+def kind_of(text: str) -> str:
+    """Tell by its start what a document is: json, html, feed, or "" for none of them."""
+    text = text.lstrip(_BEFORE_ROOT)
+    if text.startswith(("{", "[")):
+        return "json"
+    roots = (found for found in re.finditer(_ROOT, text) if not found[0].startswith("<!--"))
+    root = next(roots, None)
+    if not root:
+        return ""
+    return "html" if root["html"] else "feed"
 
 
 def read_document(
@@ -1215,15 +1231,15 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
 
     `content` is summary, full or link. Raises FeedError when it is no feed.
     """
-    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
+    text = decode(body, content_type).lstrip(_BEFORE_ROOT)
     if not text:
         raise FeedError("the address answered with an empty document")
-    if text[0] in "{[":
+    kind = kind_of(text)
+    if kind == "json":
         return _json_document(text, url, content)
-    root = re.search(_ROOT, text)
-    if root and root[1]:
+    if kind == "html":
         raise FeedError("the address answered with an HTML page, not a feed")
-    document = _xml_document(text, url, content) if root else None
+    document = _xml_document(text, url, content) if kind else None
     if not document:
         raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
     return document
@@ -2426,10 +2442,8 @@ def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
-        head = file.read(2000).lower()
-    is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
-    return body.read_bytes() if is_page and not is_feed else b""
+        head = decode(file.read(4000), "")
+    return body.read_bytes() if kind_of(head) == "html" else b""
 
 
 def too_large(max_bytes: int) -> str:
