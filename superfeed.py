@@ -2132,6 +2132,8 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
+    with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
+        location = location.encode("latin-1").decode()
     try:
         parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -461,6 +461,7 @@ def test_a_feed_that_quotes_a_page_is_no_page(web, runs):
         ("  ../y ", "https://a.example/y"),
         ("https://me:secret@b.example/x", "https://b.example/x"),
         ("https://b.example/ä b", "https://b.example/ä b"),
+        ("/\xc3\xbcber", "https://a.example/über"),  # UTF-8, as http.client gives it
     ],
 )
 def test_a_redirect_leads_to_an_address_without_password_and_fragment(location, target):
