@@ -3517,6 +3517,24 @@ def fits(known: State | FeedState) -> bool:
     return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
 
 
+def has_form(state: State) -> bool:
+    """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
+    if not fits(state) or not all(map(fits, state.feeds.values())):
+        return False
+    kinds = (int, int, str, list, str, str, str, str, bool)  # of a row: see post_row
+    rows = [row for row in state.posts.values() if tuple(map(type, row)) == kinds]
+    others = [row for row in state.posts.values() if tuple(map(type, row)) == kinds[:2]]
+    words = itertools.chain(state.owed, state.hosts.values(), *(row[3] for row in rows))
+    moments = [*state.hosts.values(), *(row[at] for row in rows for at in (6, 7))]
+    for known in state.feeds.values():
+        moments += known.failing_since, known.retry_at, known.newest
+    return (
+        len(rows) + len(others) == len(state.posts)
+        and all(type(word) is str for word in words)
+        and all(bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments))
+    )
+
+
 def parse_state(text: str) -> State:
     """Read a state back. Raises ValueError when it is damaged or of a newer version."""
     data = json.loads(text)
@@ -3525,10 +3543,7 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-        sound = fits(state) and all(fits(known) for known in feeds.values())
-        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
-            from_iso(moment)
-        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
+        sound = has_form(state)
     except (TypeError, AttributeError, KeyError, ValueError):
         sound = False
     if not sound:
