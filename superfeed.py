@@ -875,7 +875,10 @@ _RFC_822 = (
     rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
 )
 # 2026-11-22, 2026/1/22, 20261122
-_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
+_ISO_8601 = (
+    r"(?i)(?P<year>\d{4})(?:(?P<mark>[-/.])|(?=\d{4}(?!\d)))"
+    r"(?P<month>\d\d?)(?(mark)(?P=mark))(?P<day>\d\d?)" + _CLOCK
+)
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -888,8 +891,8 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
     text = " ".join(html_entities.unescape(raw[:100]).split())
-    start, space, last_word = text.rpartition(" ")
-    text = start + _ZONES.get(last_word.upper(), space + last_word)
+    if zone := re.search(r" ?(?<=[\d ])([A-Za-z]+)$", text):
+        text = text[: zone.start()] + _ZONES.get(zone[1].upper(), zone[0])
     if not re.search(r"\d", text):
         return None
     strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
@@ -951,7 +954,8 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
     if len(dates) == 2:
         any_part = _date_reader(orders[0], languages)
-        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        word = re.search(r"[^\W\d_]{2,}", text)
+        named = (word and any_part.get_date_data(word[0]).date_obj) or dates[0]
         dates.sort(key=lambda date: date.weekday() != named.weekday())
     return dates[0] if dates else None
 
