@@ -180,6 +180,10 @@ class FeedError(Exception):
     """One feed cannot be read. Caught at the feed's boundary, where it becomes a value."""
 
 
+class SlowError(FeedError):
+    """A document was not parsed in its time."""
+
+
 # Secrets: whatever was learnt in this run, in every form it could be printed in.
 _secrets: set[str] = set()
 
@@ -875,7 +879,10 @@ _RFC_822 = (
     rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
 )
 # 2026-11-22, 2026/1/22, 20261122
-_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
+_ISO_8601 = (
+    r"(?i)(?P<year>\d{4})(?:(?P<mark>[-/.])|(?=\d{4}(?!\d)))"
+    r"(?P<month>\d\d?)(?(mark)(?P=mark))(?P<day>\d\d?)" + _CLOCK
+)
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -888,8 +895,8 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
     text = " ".join(html_entities.unescape(raw[:100]).split())
-    start, space, last_word = text.rpartition(" ")
-    text = start + _ZONES.get(last_word.upper(), space + last_word)
+    if zone := re.search(r" ?(?<=[\d ])([A-Za-z]+)$", text):
+        text = text[: zone.start()] + _ZONES.get(zone[1].upper(), zone[0])
     if not re.search(r"\d", text):
         return None
     strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
@@ -951,7 +958,8 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
     if len(dates) == 2:
         any_part = _date_reader(orders[0], languages)
-        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        word = re.search(r"[^\W\d_]{2,}", text)
+        named = (word and any_part.get_date_data(word[0]).date_obj) or dates[0]
         dates.sort(key=lambda date: date.weekday() != named.weekday())
     return dates[0] if dates else None
 
@@ -1169,11 +1177,27 @@ def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") ->
 # Parsing
 ###############################################################################
 
-_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
+_ROOT = (  # a comment may quote anything
+    r"(?is)<!--.*?(?:-->|\Z)"
+    r"|<(?:(?P<html>!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s/>]"
+)
+_BEFORE_ROOT = "\ufeff \t\r\n\0"
 
 
 class _TimeoutSignal(BaseException):
     """Time is up. No Exception: libraries catch those."""
+
+
+def kind_of(text: str) -> str:
+    """Tell by its start what a document is: json, html, feed, or "" for none of them."""
+    text = text.lstrip(_BEFORE_ROOT)
+    if text.startswith(("{", "[")):
+        return "json"
+    roots = (found for found in re.finditer(_ROOT, text) if not found[0].startswith("<!--"))
+    root = next(roots, None)
+    if not root:
+        return ""
+    return "html" if root["html"] else "feed"
 
 
 def read_document(
@@ -1204,7 +1228,7 @@ def parse_within(
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
         message = f"the document takes too long to parse; given up after {timeout_s:g} s"
-        raise FeedError(message) from None
+        raise SlowError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -1215,15 +1239,15 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
 
     `content` is summary, full or link. Raises FeedError when it is no feed.
     """
-    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
+    text = decode(body, content_type).lstrip(_BEFORE_ROOT)
     if not text:
         raise FeedError("the address answered with an empty document")
-    if text[0] in "{[":
+    kind = kind_of(text)
+    if kind == "json":
         return _json_document(text, url, content)
-    root = re.search(_ROOT, text)
-    if root and root[1]:
+    if kind == "html":
         raise FeedError("the address answered with an HTML page, not a feed")
-    document = _xml_document(text, url, content) if root else None
+    document = _xml_document(text, url, content) if kind else None
     if not document:
         raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
     return document
@@ -2108,6 +2132,8 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
+    with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
+        location = location.encode("latin-1").decode()
     try:
         parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -2421,10 +2447,8 @@ def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
-        head = file.read(2000).lower()
-    is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
-    return body.read_bytes() if is_page and not is_feed else b""
+        head = decode(file.read(4000), "")
+    return body.read_bytes() if kind_of(head) == "html" else b""
 
 
 def too_large(max_bytes: int) -> str:
@@ -3573,6 +3597,24 @@ def fits(known: State | FeedState) -> bool:
     return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
 
 
+def has_form(state: State) -> bool:
+    """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
+    if not fits(state) or not all(map(fits, state.feeds.values())):
+        return False
+    kinds = (int, int, str, list, str, str, str, str, bool)  # of a row: see post_row
+    rows = [row for row in state.posts.values() if tuple(map(type, row)) == kinds]
+    others = [row for row in state.posts.values() if tuple(map(type, row)) == kinds[:2]]
+    words = itertools.chain(state.owed, state.hosts.values(), *(row[3] for row in rows))
+    moments = [*state.hosts.values(), *(row[at] for row in rows for at in (6, 7))]
+    for known in state.feeds.values():
+        moments += known.failing_since, known.retry_at, known.newest
+    return (
+        len(rows) + len(others) == len(state.posts)
+        and all(type(word) is str for word in words)
+        and all(bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments))
+    )
+
+
 def parse_state(text: str) -> State:
     """Read a state back. Raises ValueError when it is damaged or of a newer version."""
     data = json.loads(text)
@@ -3581,10 +3623,7 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-        sound = fits(state) and all(fits(known) for known in feeds.values())
-        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
-            from_iso(moment)
-        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
+        sound = has_form(state)
     except (TypeError, AttributeError, KeyError, ValueError):
         sound = False
     if not sound:
@@ -4654,6 +4693,7 @@ def fetch_all(
 
 
 PARSE_TIMEOUT_S = 20.0
+PARSE_HERE_S = 2.0  # a search by a regular expression holds up all fetching threads
 POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
 
 
@@ -4805,7 +4845,7 @@ def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> 
 
 
 class Reader:
-    """Parses documents: a few here, a large cold run's on every core."""
+    """Parses documents: a few here, a large cold run's and slow ones on every core."""
 
     def __init__(self, content: str) -> None:
         self.content = content
@@ -4817,22 +4857,27 @@ class Reader:
         from concurrent.futures import Future
 
         body = answer.body or Path()
-        work = (body, answer.content_type, answer.url, self.content, PARSE_TIMEOUT_S)
+        work = (body, answer.content_type, answer.url, self.content)
         self.bytes += body.stat().st_size
-        if self.bytes > POOL_FROM_BYTES and not self.pool:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
+        if self.bytes <= POOL_FROM_BYTES and not self.pool:
+            done: Future[Document] = Future()
+            try:
+                done.set_result(read_document(*work, PARSE_HERE_S))
+            except FeedError as error:
+                done.set_exception(error)
+            if not isinstance(done.exception(), SlowError):
+                return done
+        self.pool = self.pool or self.other_processes()
+        return self.pool.submit(read_document, *work, PARSE_TIMEOUT_S)
 
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
-        if self.pool:
-            return self.pool.submit(read_document, *work)
-        done: Future[Document] = Future()
-        try:
-            done.set_result(read_document(*work))
-        except FeedError as error:
-            done.set_exception(error)
-        return done
+    @staticmethod
+    def other_processes() -> ProcessPoolExecutor:
+        """Start as many processes as there are cores."""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
 
     def close(self) -> None:
         """End the other processes."""
