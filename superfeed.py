@@ -1759,36 +1759,42 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
-    """Yield the feeds of an OPML list; its outline folders are the groups."""
+    """Yield the feeds of an OPML list; its outline folders are the groups.
+
+    One that breaks off is refused: the posts of the feeds after the break would go.
+    """
     import listparser
 
-    outlines = listparser.parse(text)
-    if outlines.bozo:
-        raise ConfigError(f"{source}: broken OPML: {outlines.bozo_exception}", "export it again")
-    lines = text.splitlines()
-    for outline in outlines.feeds:
-        shown = html_entities.escape(outline.url, quote=False)
-        line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
-        folders = outline.categories[0] if outline.categories else []
+    data, fault = mend_xml(text)
+    if fault:
+        raise ConfigError(f"{source}: broken OPML: {fault}", "export it again")
+    # listparser puts a feed's categories before the folders it stands in.
+    folders_only = re.sub(r"""\scategory\s*=\s*("[^"]*"|'[^']*')""", "", data.decode())
+    lines = [html_entities.unescape(line) for line in text.splitlines()]
+    for outline in listparser.parse(folders_only.encode("ascii", "xmlcharrefreplace")).feeds:
+        here = re.compile(rf"""["']\s*{re.escape(outline.url)}\s*["']""")
+        line = next((n for n, raw in enumerate(lines, 1) if here.search(raw)), 0)
+        folders = [name for name in (outline.categories or [[]])[0] if name]
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
-        yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
+        yield make_feed(outline.url, one_line(outline.title, 100), group, line, source)
 
 
 def read_feeds(source: Path) -> tuple[Feed, ...]:
     """Read the feed list, each feed once, in order. Raises ConfigError."""
     try:
-        text = source.read_text("utf-8-sig")
+        data = source.read_bytes()
+        is_opml = bool(re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<(?!https?:)", data))
+        text = decode(data, "") if is_opml else data.decode("utf-8-sig")
     except FileNotFoundError as error:
         hint = "make one, a feed a line, or name yours with --feeds"
         raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
-    is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
+    if source.suffix.lower() == ".opml" and text.strip() and not is_opml:
+        raise ConfigError(f"{source}: this is no OPML", "export it again")
     feeds: dict[str, Feed] = {}
     names: dict[str, str] = {}  # two names with one slug are one group
-    for feed in (
-        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
-    ):
+    for feed in (parse_opml if is_opml else parse_feeds_txt)(text, source):
         named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
         first = feeds.setdefault(feed_id(feed), named)
         if first is not named:
