@@ -5295,7 +5295,8 @@ def push(run: Run) -> None:
         pushed = run.checkout.push()
         sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
         run.report.commit = {"sha": sha, "pushed": pushed}
-    run.keep_fresh()
+    if "commit" not in run.config.skip:  # else this run's posts lie there, as yet in no commit
+        run.keep_fresh()
 
 
 def build(run: Run) -> None:
