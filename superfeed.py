@@ -1726,7 +1726,8 @@ def make_feed(address: str, name: str, group: tuple[str, str], line: int, source
     if "://" not in address:
         if not (source.parent / address).is_file():
             hint = "an address starts with https://; a file stands relative to the list"
-            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+            told = f": {address}" if address and not private else ""  # it may be half an address
+            raise ConfigError(f"{where}: no such file{told}", hint)
         return Feed(address, name, *group, line, private)
     try:
         parts = urlsplit(address)
@@ -2432,6 +2433,22 @@ def html_page(body: Path) -> bytes:
     is_page = re.search(rb"<!doctype html|<html[\s>]", head)
     is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
     return body.read_bytes() if is_page and not is_feed else b""
+
+
+def hide_address(feed: Feed, answer: Answer) -> Answer:
+    """Take a private feed's address out of its document, and from where its links are seen."""
+    if not feed.private or not answer.body or not host_of(answer.url):
+        return answer
+    home = urljoin(answer.url, "/")
+    data = answer.body.read_bytes()
+    for address in sorted({feed.url, answer.url}, key=len, reverse=True):
+        in_html = html_entities.escape(address)
+        forms = {address, in_html, html_entities.escape(in_html), address.replace("/", r"\/")}
+        for form in forms:
+            longer = rb"(?![\w%~-]|\\?/|[.?]\w)"  # the address of something else
+            data = re.sub(re.escape(form.encode()) + longer, home.encode(), data)
+    answer.body.write_bytes(data)
+    return replace(answer, url=home)
 
 
 def too_large(max_bytes: int) -> str:
@@ -4654,7 +4671,7 @@ def read_all(
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
-                pending[key] = reader.submit(answer)
+                pending[key] = reader.submit(hide_address(feed, answer))
             tell(host_of(feed.url))
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()

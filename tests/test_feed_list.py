@@ -87,7 +87,7 @@ NONSENSE = {  # text -> line of the fault, words of the message
     f"[]\n{A}": (1, "letters a-z"),
     f"[日本]\n{A}": (1, "letters a-z"),
     f"{A}\n[cloud\n{B}": (2, "[name]"),
-    "!": (1, "no address"),
+    "!": (1, "no such file"),
 }
 
 
@@ -104,7 +104,9 @@ def test_a_line_without_sense_is_an_error_with_its_place_and_cure(listed, text):
 
 
 def test_a_secret_in_a_wrong_line_is_not_repeated(listed):
-    for line in ("https://me:hunter2@a.example:x/?key=hunter2", "A https://a.example/hunter2"):
+    lines = ["https://me:hunter2@a.example:x/?key=hunter2", "A https://a.example/hunter2"]
+    lines += ["!a.example/?key=hunter2", "Own\t!a.example/?key=hunter2", "!ftp://a.example/hunter2"]
+    for line in lines:
         with pytest.raises(ConfigError) as caught:
             listed(line)
         assert "hunter2" not in str(caught.value)
