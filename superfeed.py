@@ -101,8 +101,8 @@ from contextlib import (
     suppress,
 )
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from html.entities import html5
 from html.parser import HTMLParser
@@ -110,6 +110,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+try:
+    from datetime import UTC
+except ImportError:
+    print("superfeed: Python is too old (start it with 3.11 or newer)", file=sys.stderr)
+    sys.exit(2)
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -4018,7 +4024,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
         "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
-        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})",
+                               type=matching(r"[ -~\xa0-\xff]+", "what a header may hold")),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
@@ -4169,11 +4176,16 @@ def check_config(config: Config) -> None:
     ):
         if "://" in address and not re.fullmatch(form, address):
             raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
+    if not config.site.name:
+        raise ConfigError("--site / cannot be", "name a folder in it")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
+            if config.report.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
         except OSError as error:
-            raise ConfigError(f"cannot write {config.report}", "see --report") from error
+            fault = f"cannot write {config.report}: {error.strerror}"
+            raise ConfigError(fault, "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4286,6 +4298,12 @@ class Report:
 def count(number: int, noun: str) -> str:
     """Return "1 post", "2 posts"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def tell(text: str) -> None:
+    """Print a result; whoever reads it may have seen enough."""
+    with suppress(BrokenPipeError):
+        print(text)
 
 
 def print_facts(report: Report) -> None:
@@ -4751,7 +4769,7 @@ def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
     """Yield every change to the posts: what the documents say, then what must move or go."""
-    days, known = run.config.keep_days, library.known
+    days, known = min(run.config.keep_days, 700_000), library.known  # there was no year 0
     cutoff = run.now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
     listed: dict[str, dict[str, datetime]] = {}
     for key, reading in readings.items():
@@ -5012,7 +5030,7 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(masked("  ".join(cells).rstrip()))
+        tell(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
@@ -5441,6 +5459,7 @@ def set_up_logging(config: Config) -> None:
     if config.dry_run:
         told = logging.StreamHandler(sys.stdout)
         told.setFormatter(MaskingFormatter("would: %(message)s"))
+        told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005 - as `tell`
         effect.handlers, effect.propagate = [told], False
         effect.setLevel(logging.INFO)
 
@@ -5577,12 +5596,17 @@ def finish(config: Config | None, report: Report) -> int:
     if shown and sys.stdout.isatty() and not config.quiet:
         print_facts(report)
     elif shown:
-        print(shown)
+        tell(shown)
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
         ping(config, body, failed=bool(report.exit_code))
     if config.report:
-        write_whole(config.report, masked(report.as_json()) + "\n")
+        try:
+            write_whole(config.report, masked(report.as_json()) + "\n")
+        except OSError as error:
+            fault = f"superfeed: cannot write {config.report}: {error.strerror} (see --report)"
+            print(fault, file=sys.stderr)
+            return report.exit_code or 1
     return report.exit_code
 
 
@@ -5622,6 +5646,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise SuperfeedError("every feed failed", "is the network up? --check tells more")
     except SuperfeedError as error:
         report.error = error
+    except ModuleNotFoundError as error:
+        hint = "pip install -r requirements.txt; if you did, start it with that venv's python"
+        report.error = ConfigError(f"Python's package {error.name} is not installed", hint)
     except OSError as error:
         if error.errno not in MACHINES_FAULTS:
             raise
@@ -5632,5 +5659,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return finish(config, report)
 
 
+@contextmanager
+def usable_stdout() -> Iterator[None]:
+    """Bear with a stdout that is closed, knows ASCII alone, or whose `| head` has seen enough."""
+    sys.stdout = sys.stdout or io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    with usable_stdout():
+        sys.exit(main())

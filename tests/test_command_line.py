@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -145,7 +146,7 @@ WRONG_FLAGS = [
     ["--acl", "public"], ["--skip", "fetch"], ["--author", "me"], ["--ping", "hc.example"],
     ["--base-url", "example.org"], ["--endpoint-url", "localhost:9000"], ["--purge-url", "x"],
     ["--repo", "https://me:secret@host.example/x.git"], ["--sec", "x"], ["extra"],
-    ["--report"],
+    ["--report"], ["--user-agent", "me\nX-Bad: 1"], ["--user-agent", "日本"],
 ]  # fmt: skip
 
 
@@ -320,6 +321,29 @@ def test_the_same_failures_are_one_line(one_feed):
     lines = [line for line in one_feed.run().ok().out.splitlines() if "404" in line]
     assert len(lines) == 1
     assert "and 7 more" in lines[0]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_or_cron_without_utf8_gets_what_it_can_show(one_feed, encoding):
+    bad = one_feed.web.answer("/bad.xml", 404)
+    one_feed.feeds_txt([f"Wölkchen 日本\t{bad}", one_feed.feed.url])
+    result = one_feed.run("-v", env={"PYTHONIOENCODING": encoding}).ok()
+    assert "lkchen ?? (line 1)" in result.out
+    assert result.report["feeds"][0]["name"] == "Wölkchen 日本"
+    assert one_feed.run("--check", env={"PYTHONIOENCODING": encoding}).code == 1
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--check"], ["--dry-run"], []], ids=str)
+@pytest.mark.parametrize("reader", ["head -n 1", "true", ""])
+def test_a_reader_that_has_seen_enough_is_no_fault(one_feed, argv, reader):
+    one_feed.feed.body = rss(items(200))
+    one_feed.feeds_txt([f"{'A' * 90}\t{one_feed.feed.url}?{n}" for n in range(99)])
+    flags = ["--repo", one_feed.origin.url, "--skip", "build", *argv]
+    line = shlex.join([sys.executable, str(one_feed.script.path), *flags])
+    shell = f"{line} | {reader}; exit ${{PIPESTATUS[0]}}" if reader else f"{line} >&-"
+    command = ["bash", "-c", shell]
+    done = subprocess.run(command, env=one_feed.script.env, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 # ---------------------------------------------------------------- -q, ping, lock
