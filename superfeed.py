@@ -49,7 +49,8 @@ was killed.
     Edges: state              what a run leaves for the next
     Edges: folders and deploys  a folder; carrying out a sync plan
     Edges: purges             the caches in front
-    Command line              flags, environment and conf -> Config
+    Command line              the flags, and what each may hold
+    Settings                  flags, environment and conf -> Config
     Report                    what a run did, in JSON and in words
     The run                   what the stages share
     Guest files               what superfeed writes once into the owner's site
@@ -3973,14 +3974,16 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    if re.match(r"https?://[^/]*@", text):
+    if re.match(r"(?i)https?://[^/]*@|[\w+]+://[^/@]*:[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
+WORD = r"[\w-]+"
 SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
+BUCKET, PATH = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", r"(?!.*://).*"
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
@@ -4038,7 +4041,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
                          type=repository),
-        "--site": option("DIR", "the checkout superfeed works in (site, beside the script)"),
+        "--site": option("DIR", "the checkout superfeed works in (site, beside the script)",
+                         type=matching(".*[^/].*|", "a folder to work in")),
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
@@ -4049,7 +4053,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--base-url": option("URL", "the site's address, for hugo -b", "", type=WEB_ADDRESS),
     },
     "deploy": {
-        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", ""),
+        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", "",
+                           type=matching(f"{BUCKET}(/.*)?|{PATH}", "s3://BUCKET/PREFIX or a path")),
         "--endpoint-url": option("URL", "an S3-compatible server", "", type=WEB_ADDRESS),
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
@@ -4068,7 +4073,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--ping": option("URL", "fetched after a good run, URL/fail after a bad one", "",
                          type=WEB_ADDRESS),
         "--report": option("FILE", "write the run as JSON"),
-        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", ""),
+        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", "",
+                          type=matching(f"{BUCKET}/.+|{PATH}", "s3://BUCKET/KEY or a path")),
         "--config": option("FILE", "settings (superfeed.conf beside the script)"),
         "-q --quiet": switch("print nothing when all went well"),
         "-v --verbose": {"action": "count", "default": 0, "help": "log more; -vv: everything"},
@@ -4084,16 +4090,21 @@ Every flag can stand in superfeed.conf (keep = 30) or the environment (SUPERFEED
 """
 
 
+###############################################################################
+# Settings
+###############################################################################
+
+
 def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings = []
+    settings, skipped = [], list[str]()
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
@@ -4105,13 +4116,20 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            is_bare = line.strip().lstrip("-") == key.lstrip("-") or str(given).startswith(
+                ("#", ";")
+            )
+            if name == "skip":
+                values = re.findall(WORD, str(given))
+                skipped += values
+            elif isinstance(given, list) or (is_bare and action.nargs != 0):
+                raise ConfigError(f"{where}: {name} takes one value", "key = value")
+            else:
+                values = ["true" if is_bare else str(given)]
+                settings.append(f'{name} = "{conf_path(path.parent, name, values[0])}"')
             for value in values:
                 check_setting(action, value, where)
-            as_list = f"[{', '.join(values)}]"
-            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
-            settings.append(f"{name} = {value}")
-    return "\n".join(settings)
+    return "\n".join([*settings, f"skip = [{', '.join(skipped)}]" * bool(skipped)])
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4142,6 +4160,8 @@ def parse_config(argv: Sequence[str]) -> Config:
     parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
+    if skipped := re.findall(WORD, env.get("SUPERFEED_SKIP", "")):
+        env["SUPERFEED_SKIP"] = f"[{', '.join(skipped)}]"  # ConfigArgParse's form of a list
     conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
@@ -4170,14 +4190,6 @@ def absolute(path: str | Path) -> str:
 
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    for flag, address, form in (
-        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
-        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
-    ):
-        if "://" in address and not re.fullmatch(form, address):
-            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
-    if not config.site.name:
-        raise ConfigError("--site / cannot be", "name a folder in it")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
@@ -5459,7 +5471,8 @@ def set_up_logging(config: Config) -> None:
     if config.dry_run:
         told = logging.StreamHandler(sys.stdout)
         told.setFormatter(MaskingFormatter("would: %(message)s"))
-        told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005 - as `tell`
+        # As in `tell`.
+        told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
         effect.handlers, effect.propagate = [told], False
         effect.setLevel(logging.INFO)
 

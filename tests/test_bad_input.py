@@ -250,7 +250,7 @@ def test_a_place_that_cannot_be_written_is_named(place):
     for report in (blocked / "r.json", place.script.tmp):
         process = place.script.start("--report", report)
         refused(place.script.finish(process), 2, str(report), "--report")
-    refused(place.run("--site", "/"), 2, "--site /")
+    refused(place.run("--site", "/"), 2, "--site", "/")
     nothing_happened(place)
     refused(place.run("--state", blocked / "s.json"), 1, str(blocked), "--state")
 

@@ -122,10 +122,16 @@ def test_skip_is_repeatable_and_a_list_in_the_conf(settings):
     assert settings("--skip", "pull", "--skip", "push").skip == {"pull", "push"}
     assert settings(conf="skip = [push, deploy]").skip == {"push", "deploy"}
     assert settings(conf="skip = push").skip == {"push"}
+    both = {"push", "deploy"}
+    for value in ("push, deploy", "[push, deploy]", "['push', 'deploy']", "push deploy"):
+        assert settings(conf=f"skip = {value}").skip == both
+        assert settings(env={"SUPERFEED_SKIP": value}, conf="").skip == both
+    assert settings(conf="skip = push\nkeep = 3\nskip = deploy").skip == both
+    assert settings(conf="skip =").skip == frozenset()
 
 
 def test_a_conf_holds_switches_comments_and_hashes(settings):
-    lines = ["# mine", "; too", "", "quiet = true", "delete = false", "dry-run"]
+    lines = ["\ufeff# mine", "; too", "", "quiet = true", "delete = false", "dry-run # now"]
     lines += ["max_size = 3 # MB", "author = A B <a@b.example>", "verbose = 2", "--jobs = 5"]
     conf = "\n".join(lines)
     config = settings(conf=conf)
@@ -146,7 +152,10 @@ WRONG_FLAGS = [
     ["--acl", "public"], ["--skip", "fetch"], ["--author", "me"], ["--ping", "hc.example"],
     ["--base-url", "example.org"], ["--endpoint-url", "localhost:9000"], ["--purge-url", "x"],
     ["--repo", "https://me:secret@host.example/x.git"], ["--sec", "x"], ["extra"],
-    ["--report"], ["--user-agent", "me\nX-Bad: 1"], ["--user-agent", "日本"],
+    ["--deploy", "s3://"], ["--deploy", "s3://My_Bucket"], ["--deploy", "gs://bucket"],
+    ["--state", "s3://bucket"], ["--site", "/"], ["--repo", "ssh://me:secret@host.example/x.git"],
+    ["--repo", "HTTPS://me:secret@host.example/x.git"], ["--report"],
+    ["--user-agent", "me\nX-Bad: 1"], ["--user-agent", "日本"],
 ]  # fmt: skip
 
 
@@ -185,6 +194,14 @@ def test_a_wrong_variable_is_told_with_its_name(settings, capsys):
         ("verbose = much", 1, "verbose"),
         ("this is no setting", 1, "this"),
         ("author = me", 1, "author"),
+        ("\ndeploy = s3://My_Bucket", 2, "s3://My_Bucket"),
+        ("state = s3://bucket", 1, "s3://BUCKET/KEY"),
+        ("repo = ssh://me:pw@host.example/x.git", 1, "SUPERFEED_GIT_TOKEN"),
+        ("keep = [3, 4]", 1, "keep takes one value"),
+        ("user-agent = [me, you]", 1, "user-agent takes one value"),
+        ("deploy", 1, "deploy takes one value"),
+        ("repo # mine", 1, "repo takes one value"),
+        ("skip = push\nskip = fetch", 2, "fetch"),
     ],
 )
 def test_a_mistake_in_the_conf_names_file_and_line(settings, conf, line, words):
@@ -198,13 +215,7 @@ def test_a_mistake_in_the_conf_names_file_and_line(settings, conf, line, words):
 
 @pytest.mark.parametrize(
     ("argv", "words"),
-    [
-        (["--deploy", "s3://"], "s3://"),
-        (["--deploy", "s3://My_Bucket"], "s3://My_Bucket"),
-        (["--deploy", "gs://bucket"], "gs://bucket"),
-        (["--cloudflare", "zone"], "CLOUDFLARE_API_TOKEN"),
-        (["--state", "s3://bucket"], "s3://bucket"),
-    ],
+    [(["--cloudflare", "zone"], "CLOUDFLARE_API_TOKEN"), (["--report", "."], "a folder")],
 )
 def test_settings_that_cannot_work_are_refused_before_anything(settings, argv, words):
     with pytest.raises(ConfigError) as caught:
