@@ -4166,9 +4166,10 @@ def parse_config(argv: Sequence[str]) -> Config:
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
+    feeds = Path(absolute(args.feeds or HERE / "feeds.txt"))
     changed = {
-        "feeds": Path(absolute(args.feeds or HERE / "feeds.txt")),
-        "site": Path(absolute(args.site or HERE / "site")),
+        "feeds": feeds.parent.resolve() / feeds.name,  # whether it lies in the site must show
+        "site": Path(absolute(args.site or HERE / "site")).resolve(),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
         "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
@@ -5556,8 +5557,10 @@ def open_dry_target(*spec: Any, **options: Any) -> DryTarget:
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    parts = urlsplit(config.ping)
+    failing = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
     try:
-        call_hook("--ping", config.ping + "/fail" * failed, text)
+        call_hook("--ping", failing if failed else config.ping, text)
     except SuperfeedError as error:
         log.warning("%s", error)
 

@@ -108,6 +108,17 @@ def test_addresses_are_no_paths(settings, value):
     assert settings("--repo", value).repo == value
 
 
+def test_a_list_in_the_checkout_is_one_by_whatever_name(settings, tmp_path):
+    (tmp_path / "disk/site").mkdir(parents=True)
+    (tmp_path / "app/site").symlink_to(tmp_path / "disk/site")
+    for argv in ([], ["--site", "app/site"], ["--site", "disk/site"]):
+        for feeds in ("app/site/feeds.txt", "disk/site/feeds.txt"):
+            config = settings(*argv, "--feeds", feeds)
+            assert config.feeds.is_relative_to(config.site)
+    (tmp_path / "app/feeds.txt").symlink_to(tmp_path / "disk/feeds.txt")
+    assert settings().feeds == tmp_path / "app/feeds.txt"  # what it lists is seen from here
+
+
 def test_what_stands_in_s3_is_no_path(settings):
     config = settings(conf="deploy = s3://my-bucket/a/b\nstate = s3://my-bucket/state.json")
     assert (config.deploy, config.state) == ("s3://my-bucket/a/b", "s3://my-bucket/state.json")
@@ -415,6 +426,15 @@ def test_a_ping_tells_how_the_run_went(one_feed):
     assert "AccessDenied" in sent.body.decode()
     assert "1 feed" in sent.body.decode()
     assert len(one_feed.web.asked("/ping")) == 1
+
+
+@pytest.mark.parametrize(("ping", "fail"), [("/p/", "/p/fail"), ("/p?a=1", "/p/fail?a=1")])
+def test_a_bad_run_pings_the_path_below(one_feed, ping, fail):
+    ping = one_feed.web.answer(ping)
+    one_feed.web.answer("/p/fail")
+    one_feed.feeds_txt([one_feed.web.refused()])
+    one_feed.run("--ping", ping, "--skip", "build").fails(1)
+    assert one_feed.web.asked(fail)
 
 
 def test_a_ping_that_fails_is_a_warning(one_feed):
