@@ -4704,6 +4704,8 @@ def read_all(
             if answer.status == "ok":
                 pending[key] = reader.submit(hide_address(feed, answer))
             tell(host_of(feed.url))
+            what = host_of(feed.url) or feed.url, answer.status, answer.http, answer.seconds
+            log.debug("line %d, %s: %s, HTTP %s, %.2f s", feed.line, *what)
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }

@@ -272,6 +272,7 @@ PARTS = {
     "deploy": {"uploaded", "deleted", "unchanged", "bytes", "requests"},
     "purge": {"paths", "owed"},
 }
+VERBOSE = [], ["-v"], ["-vv"]
 STAGES = ["pull", "collect", "commit", "push", "build", "deploy", "purge"]
 
 
@@ -466,6 +467,16 @@ def test_a_second_run_is_refused_and_pings_nobody(one_feed):
     finally:
         first.kill()
         one_feed.script.finish(first)
+
+
+def test_the_log_is_on_stderr_and_says_more_with_every_v(one_feed):
+    one_feed.feeds_txt([one_feed.feed.url, f"!{one_feed.web.answer('/secret', 404, on=2)}"])
+    logs = [one_feed.run(*flags, "--keep", str(90 + n)).ok() for n, flags in enumerate(VERBOSE)]
+    assert [len(log.out.splitlines()) for log in logs] == [2, 2, 2]
+    kinds = [{line[:2] for line in log.err.splitlines()} for log in logs]
+    assert kinds == [{"W "}, {"W ", "I "}, {"W ", "I ", "D "}]
+    assert "line 2, 127.0.1.2: failed, HTTP 404, " in logs[2].err
+    assert "secret" not in logs[2].err
 
 
 # ---------------------------------------------------------------- the dry run
