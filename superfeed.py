@@ -371,7 +371,7 @@ _IN_BAND_TEXT = _IN_BAND.format("_")
 # What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
 # tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = (
-    r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
+    r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)](?:\s|$))|"
     + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
