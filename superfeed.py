@@ -4371,10 +4371,11 @@ class Run:
     store: Store | DryStore
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
-    was_killed: bool
+    was_killed: bool  # the run before this one, and nothing it left has been cleared away
     progress: Callable[[str, int | None], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
+    remains: Sequence[Path] = ()  # what tells that it was killed
 
     @functools.cached_property
     def state(self) -> State:
@@ -4944,15 +4945,15 @@ def state_after(reading: Reading, old: FeedState, now: datetime) -> FeedState:
     return state
 
 
-def news_of(reading: Reading, name: str, old: FeedState, state: FeedState) -> Iterator[str]:
+def news_of(row: Mapping[str, Any], old: FeedState, state: FeedState) -> Iterator[str]:
     """Yield what even -q tells of a feed, each once: its 4th failure, its move, its end."""
-    line = reading.feed.line
+    feed = f"line {row['line']}: {row['name']}"
     if state.failures == FREE_FAILURES + 1 and old.failures == FREE_FAILURES:
-        yield f"line {line}: {name} failed 4 times in a row: {reading.answer.error}"
-    if state.moved_to and state.moved_to != old.moved_to:
-        yield f"line {line}: {name} moved: change its address"
+        yield f"{feed} failed 4 times in a row: {row['error']}"
+    if row["moved_to"] and state.moved_to != old.moved_to:
+        yield f"{feed} moved to {row['moved_to']}: change its address"
     if state.gone and not old.gone:
-        yield f"line {line}: {name} is gone for good (410): remove its line"
+        yield f"{feed} is gone for good (410): remove its line"
 
 
 def write_sources(
@@ -5223,6 +5224,8 @@ def need_checkout(run: Run) -> None:
     if run.was_killed:
         clear_remains(checkout)
         run.was_killed = False
+        for path in run.remains:
+            shutil.rmtree(path)
     checkout.settle()
 
 
@@ -5314,7 +5317,7 @@ def collect(run: Run) -> None:
     run.report.feeds = rows
     for key, reading in readings.items():
         rows.append(feed_report(reading, sources[key].name, after[key], kinds))
-        run.report.news += news_of(reading, sources[key].name, states[key], after[key])
+        run.report.news += news_of(rows[-1], states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
     run.report.posts["total"] = len(library.known.posts)
@@ -5496,7 +5499,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     token = read_token(config.token_from) if config.token_from else ""
     token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
-        was_killed, spool = stack.enter_context(lock(config.site))
+        remains, spool = stack.enter_context(lock(config.site))
         open_: Callable[..., Target] = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
@@ -5509,7 +5512,8 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         hugo = Hugo(binary, config.site, is_wanted=bool(config.hugo))
         run = Run(
             config, report.started, report, checkout, hugo, store, open_,
-            spool, was_killed, progress_for(config), feeds,
+            spool, bool(remains), progress_for(config), feeds,
+            remains=() if config.dry_run else remains,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5575,11 +5579,11 @@ def open_store(config: Config, checkout: Checkout) -> Store:
 
 
 @contextmanager
-def lock(site: Path) -> Iterator[tuple[bool, Path]]:
+def lock(site: Path) -> Iterator[tuple[list[Path], Path]]:
     """Hold the lock beside the checkout; the system frees it when the process dies.
 
-    Yields whether the run before this one was killed, and a folder for what lasts no longer than
-    this run. That folder is also how the next run can tell: nothing else named so stays.
+    Yields what a killed run left, and a folder for what lasts no longer than this run. That folder
+    is also how the next run can tell: nothing else named so stays, but until it is cleared away.
     """
     import filelock
 
@@ -5594,10 +5598,8 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
         remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
-        for path in remains:
-            shutil.rmtree(path)
         with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
-            yield bool(remains), Path(spool)
+            yield remains, Path(spool)
 
 
 def finish(config: Config | None, report: Report) -> int:

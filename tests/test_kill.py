@@ -215,6 +215,25 @@ def test_a_run_that_is_stopped_says_so_in_one_line_and_leaves_nothing(
     assert len(place.posts()) == 3
 
 
+STAGES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
+
+
+@pytest.mark.parametrize("between", ["--dry-run", [f"--skip={name}" for name in STAGES]], ids=str)
+def test_a_run_that_does_nothing_between_leaves_a_killed_one_to_be_finished(workplace, between):
+    """The mark of the killed run stays until what that run left is cleared away."""
+    settle(workplace)
+    feed = workplace.web.feed("/a.xml", rss(items(2)))
+    workplace.feeds_txt([feed.url])
+    workplace.run().ok()
+    feed.body = rss(items(3))
+    (workplace.site / ".git/index.lock").touch()
+    (workplace.script.app / "site.new-killed").mkdir()
+    workplace.run(*([between] if isinstance(between, str) else between)).ok()
+    workplace.run().ok()
+    assert len(workplace.posts()) == 3
+    assert not (workplace.script.app / "site.new-killed").exists()
+
+
 def alive(pid) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
