@@ -2775,6 +2775,7 @@ GIT_CURES = (
     ("gave up|timed out|too slow|Connection refused", "try again later"),
     ("protected branch", "allow the token's owner to push to it, or name another --branch"),
     ("'file' not allowed", "git config --global protocol.file.allow always"),
+    (r"\.lock': File exists", "another git works there: wait; if none does, remove that file"),
 )  # fmt: skip
 
 

@@ -282,3 +282,13 @@ def test_missing_packages_are_told_with_the_cure(place):
 def test_an_age_beyond_the_calendar_keeps_all(place):
     place.feed.body = rss(items(3, date=datetime(1996, 1, 1, tzinfo=UTC)))
     assert place.run("--keep", "99999999").ok().report["posts"]["new"] == 3
+
+
+def test_a_git_that_works_in_the_checkout_is_named_with_the_cure(place):
+    place.run().ok()
+    place.feed.body = rss(items(4))
+    (place.site / ".git/index.lock").touch()
+    refused(place.run(), 1, "index.lock", "remove that file")
+    (place.site / ".git/index.lock").unlink()
+    place.run().ok()
+    assert len(place.posts()) == 4
