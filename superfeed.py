@@ -50,7 +50,8 @@ was killed.
     Edges: state              what a run leaves for the next
     Edges: folders and deploys  a folder; carrying out a sync plan
     Edges: purges             the caches in front
-    Command line              flags, environment and conf -> Config
+    Command line              the flags, and what each may hold
+    Settings                  flags, environment and conf -> Config
     Report                    what a run did, in JSON and in words
     The run                   what the stages share
     Guest files               what superfeed writes once into the owner's site
@@ -99,8 +100,8 @@ from contextlib import (
     suppress,
 )
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
 from datetime import date as date_type
+from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache, partial
 from html.entities import html5
 from html.parser import HTMLParser
@@ -108,6 +109,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+try:
+    from datetime import UTC
+except ImportError:
+    print("superfeed: Python is too old (start it with 3.11 or newer)", file=sys.stderr)
+    sys.exit(2)
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -366,7 +373,7 @@ _IN_BAND_TEXT = _IN_BAND.format("_")
 # What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
 # tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = (
-    r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)])|"
+    r"^(?=[#>~`|:=*_+{-]|\d{1,9}[.)](?:\s|$))|"
     + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
@@ -1746,7 +1753,8 @@ def make_feed(address: str, name: str, group: tuple[str, str], line: int, source
     if "://" not in address:
         if not (source.parent / address).is_file():
             hint = "an address starts with https://; a file stands relative to the list"
-            raise ConfigError(f"{where}: no such file: {address or 'no address'}", hint)
+            told = f": {address}" if address and not private else ""  # it may be half an address
+            raise ConfigError(f"{where}: no such file{told}", hint)
         return Feed(address, name, *group, line, private)
     try:
         parts = urlsplit(address)
@@ -1779,36 +1787,42 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
-    """Yield the feeds of an OPML list; its outline folders are the groups."""
+    """Yield the feeds of an OPML list; its outline folders are the groups.
+
+    One that breaks off is refused: the posts of the feeds after the break would go.
+    """
     import listparser
 
-    outlines = listparser.parse(text)
-    if outlines.bozo:
-        raise ConfigError(f"{source}: broken OPML: {outlines.bozo_exception}", "export it again")
-    lines = text.splitlines()
-    for outline in outlines.feeds:
-        shown = html_entities.escape(outline.url, quote=False)
-        line = next((n for n, raw in enumerate(lines, 1) if shown in raw), 0)
-        folders = outline.categories[0] if outline.categories else []
+    data, fault = mend_xml(text)
+    if fault:
+        raise ConfigError(f"{source}: broken OPML: {fault}", "export it again")
+    # listparser puts a feed's categories before the folders it stands in.
+    folders_only = re.sub(r"""\scategory\s*=\s*("[^"]*"|'[^']*')""", "", data.decode())
+    lines = [html_entities.unescape(line) for line in text.splitlines()]
+    for outline in listparser.parse(folders_only.encode("ascii", "xmlcharrefreplace")).feeds:
+        here = re.compile(rf"""["']\s*{re.escape(outline.url)}\s*["']""")
+        line = next((n for n, raw in enumerate(lines, 1) if here.search(raw)), 0)
+        folders = [name for name in (outline.categories or [[]])[0] if name]
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
-        yield make_feed(outline.url.strip(), one_line(outline.title, 100), group, line, source)
+        yield make_feed(outline.url, one_line(outline.title, 100), group, line, source)
 
 
 def read_feeds(source: Path) -> tuple[Feed, ...]:
     """Read the feed list, each feed once, in order. Raises ConfigError."""
     try:
-        text = source.read_text("utf-8-sig")
+        data = source.read_bytes()
+        is_opml = bool(re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<(?!https?:)", data))
+        text = decode(data, "") if is_opml else data.decode("utf-8-sig")
     except FileNotFoundError as error:
         hint = "make one, a feed a line, or name yours with --feeds"
         raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
-    is_opml = source.suffix.lower() == ".opml" or text.lstrip()[:5].lower() in ("<?xml", "<opml")
+    if source.suffix.lower() == ".opml" and text.strip() and not is_opml:
+        raise ConfigError(f"{source}: this is no OPML", "export it again")
     feeds: dict[str, Feed] = {}
     names: dict[str, str] = {}  # two names with one slug are one group
-    for feed in (
-        parse_opml(text, source) if is_opml and text.strip() else parse_feeds_txt(text, source)
-    ):
+    for feed in (parse_opml if is_opml else parse_feeds_txt)(text, source):
         named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
         first = feeds.setdefault(feed_id(feed), named)
         if first is not named:
@@ -2451,6 +2465,22 @@ def html_page(body: Path) -> bytes:
     return body.read_bytes() if kind_of(head) == "html" else b""
 
 
+def hide_address(feed: Feed, answer: Answer) -> Answer:
+    """Take a private feed's address out of its document, and from where its links are seen."""
+    if not feed.private or not answer.body or not host_of(answer.url):
+        return answer
+    home = urljoin(answer.url, "/")
+    data = answer.body.read_bytes()
+    for address in sorted({feed.url, answer.url}, key=len, reverse=True):
+        in_html = html_entities.escape(address)
+        forms = {address, in_html, html_entities.escape(in_html), address.replace("/", r"\/")}
+        for form in forms:
+            longer = rb"(?![\w%~-]|\\?/|[.?]\w)"  # the address of something else
+            data = re.sub(re.escape(form.encode()) + longer, home.encode(), data)
+    answer.body.write_bytes(data)
+    return replace(answer, url=home)
+
+
 def too_large(max_bytes: int) -> str:
     """Say that a document is over the cap."""
     return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
@@ -2773,6 +2803,7 @@ GIT_CURES = (
     ("gave up|timed out|too slow|Connection refused", "try again later"),
     ("protected branch", "allow the token's owner to push to it, or name another --branch"),
     ("'file' not allowed", "git config --global protocol.file.allow always"),
+    (r"\.lock': File exists", "another git works there: wait; if none does, remove that file"),
 )  # fmt: skip
 
 
@@ -4059,14 +4090,16 @@ def matching(pattern: str, meant: str) -> Callable[[str], str]:
 
 def repository(text: str) -> str:
     """Read --repo: a password in it would end up in .git/config."""
-    if re.match(r"https?://[^/]*@", text):
+    if re.match(r"(?i)https?://[^/]*@|[\w+]+://[^/@]*:[^/]*@", text):
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
     return text
 
 
+WORD = r"[\w-]+"
 SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
+BUCKET, PATH = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", r"(?!.*://).*"
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
@@ -4110,7 +4143,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
         "--max-size": option("MB", "cap on a document, unpacked (10)", 10.0, type=number(0, float)),
-        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})"),
+        "--user-agent": option("TEXT", "who asks", f"superfeed/{__version__} (+{PROJECT})",
+                               type=matching(r"[ -~\xa0-\xff]+", "what a header may hold")),
         "--check": switch("fetch every feed, print their health, write nothing; 1 if any is dead"),
     },
     "posts": {
@@ -4123,7 +4157,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "git": {
         "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
                          type=repository),
-        "--site": option("DIR", "the checkout superfeed works in (site, beside the script)"),
+        "--site": option("DIR", "the checkout superfeed works in (site, beside the script)",
+                         type=matching(".*[^/].*|", "a folder to work in")),
         "--branch": option("NAME", "branch to work on (the remote's default)", ""),
         "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
         "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
@@ -4134,7 +4169,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--base-url": option("URL", "the site's address, for hugo -b", "", type=WEB_ADDRESS),
     },
     "deploy": {
-        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", ""),
+        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", "",
+                           type=matching(f"{BUCKET}(/.*)?|{PATH}", "s3://BUCKET/PREFIX or a path")),
         "--endpoint-url": option("URL", "an S3-compatible server", "", type=WEB_ADDRESS),
         "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
@@ -4153,7 +4189,8 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
         "--ping": option("URL", "fetched after a good run, URL/fail after a bad one", "",
                          type=WEB_ADDRESS),
         "--report": option("FILE", "write the run as JSON"),
-        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", ""),
+        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", "",
+                          type=matching(f"{BUCKET}/.+|{PATH}", "s3://BUCKET/KEY or a path")),
         "--config": option("FILE", "settings (superfeed.conf beside the script)"),
         "-q --quiet": switch("print nothing when all went well"),
         "-v --verbose": {"action": "count", "default": 0, "help": "log more; -vv: everything"},
@@ -4169,16 +4206,21 @@ Every flag can stand in superfeed.conf (keep = 30) or the environment (SUPERFEED
 """
 
 
+###############################################################################
+# Settings
+###############################################################################
+
+
 def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
     """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
     import configargparse
 
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
     flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings = []
+    settings, skipped = [], list[str]()
     for number, line in enumerate(lines, 1):
         where = f"{path}:{number}"
         try:
@@ -4190,13 +4232,20 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = [str(value) for value in (given if isinstance(given, list) else [given])]
+            is_bare = line.strip().lstrip("-") == key.lstrip("-") or str(given).startswith(
+                ("#", ";")
+            )
+            if name == "skip":
+                values = re.findall(WORD, str(given))
+                skipped += values
+            elif isinstance(given, list) or (is_bare and action.nargs != 0):
+                raise ConfigError(f"{where}: {name} takes one value", "key = value")
+            else:
+                values = ["true" if is_bare else str(given)]
+                settings.append(f'{name} = "{conf_path(path.parent, name, values[0])}"')
             for value in values:
                 check_setting(action, value, where)
-            as_list = f"[{', '.join(values)}]"
-            value = f'"{conf_path(path.parent, name, values[0])}"' if name != "skip" else as_list
-            settings.append(f"{name} = {value}")
-    return "\n".join(settings)
+    return "\n".join([*settings, f"skip = [{', '.join(skipped)}]" * bool(skipped)])
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4227,13 +4276,16 @@ def parse_config(argv: Sequence[str]) -> Config:
     parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
+    if skipped := re.findall(WORD, env.get("SUPERFEED_SKIP", "")):
+        env["SUPERFEED_SKIP"] = f"[{', '.join(skipped)}]"  # ConfigArgParse's form of a list
     conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
     path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
     args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
+    feeds = Path(absolute(args.feeds or HERE / "feeds.txt"))
     changed = {
-        "feeds": Path(absolute(args.feeds or HERE / "feeds.txt")),
-        "site": Path(absolute(args.site or HERE / "site")),
+        "feeds": feeds.parent.resolve() / feeds.name,  # whether it lies in the site must show
+        "site": Path(absolute(args.site or HERE / "site")).resolve(),
         "report": Path(absolute(args.report)) if args.report else None,
         "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
         "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
@@ -4255,17 +4307,14 @@ def absolute(path: str | Path) -> str:
 
 def check_config(config: Config) -> None:
     """Check what one flag alone does not show. Raises ConfigError."""
-    for flag, address, form in (
-        ("--deploy", config.deploy, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?"),
-        ("--state", config.state, r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+"),
-    ):
-        if "://" in address and not re.fullmatch(form, address):
-            raise ConfigError(f"{flag} {address}: no such place", "s3://BUCKET/KEY, or a path")
     if config.report:
         try:
             config.report.parent.mkdir(parents=True, exist_ok=True)
+            if config.report.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
         except OSError as error:
-            raise ConfigError(f"cannot write {config.report}", "see --report") from error
+            fault = f"cannot write {config.report}: {error.strerror}"
+            raise ConfigError(fault, "see --report") from error
     if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
@@ -4380,6 +4429,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def tell(text: str) -> None:
+    """Print a result; whoever reads it may have seen enough."""
+    with suppress(BrokenPipeError):
+        print(text, flush=True)
+
+
 def print_facts(report: Report) -> None:
     """Print a run's facts as a short table, for a terminal."""
     from rich.console import Console
@@ -4432,10 +4487,11 @@ class Run:
     store: Store | DryStore
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
-    was_killed: bool
+    was_killed: bool  # the run before this one, and nothing it left has been cleared away
     progress: Callable[[str, int | None], AbstractContextManager[Callable[[str], None]]]
     feeds: tuple[Feed, ...] | None = None  # None: the list lies inside the checkout
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
+    remains: Sequence[Path] = ()  # what tells that it was killed
 
     @cached_property
     def state(self) -> State:
@@ -4824,8 +4880,10 @@ def read_all(
             key = feed_id(feed)
             answers[key] = answer
             if answer.status == "ok":
-                pending[key] = reader.submit(answer)
+                pending[key] = reader.submit(hide_address(feed, answer))
             tell(host_of(feed.url))
+            what = host_of(feed.url) or feed.url, answer.status, answer.http, answer.seconds
+            log.debug("line %d, %s: %s, HTTP %s, %.2f s", feed.line, *what)
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -4909,7 +4967,7 @@ def plan_edits(
     run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
     """Yield every change to the posts: what the documents say, then what must move or go."""
-    days, known = run.config.keep_days, library.known
+    days, known = min(run.config.keep_days, 700_000), library.known  # there was no year 0
     cutoff = run.now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
     listed: dict[str, dict[str, datetime]] = {}
     for key, reading in readings.items():
@@ -5069,15 +5127,15 @@ def state_after(reading: Reading, old: FeedState, now: datetime) -> FeedState:
     return state
 
 
-def news_of(reading: Reading, name: str, old: FeedState, state: FeedState) -> Iterator[str]:
+def news_of(row: Mapping[str, Any], old: FeedState, state: FeedState) -> Iterator[str]:
     """Yield what even -q tells of a feed, each once: its 4th failure, its move, its end."""
-    line = reading.feed.line
+    feed = f"line {row['line']}: {row['name']}"
     if state.failures == FREE_FAILURES + 1 and old.failures == FREE_FAILURES:
-        yield f"line {line}: {name} failed 4 times in a row: {reading.answer.error}"
-    if state.moved_to and state.moved_to != old.moved_to:
-        yield f"line {line}: {name} moved: change its address"
+        yield f"{feed} failed 4 times in a row: {row['error']}"
+    if row["moved_to"] and state.moved_to != old.moved_to:
+        yield f"{feed} moved to {row['moved_to']}: change its address"
     if state.gone and not old.gone:
-        yield f"line {line}: {name} is gone for good (410): remove its line"
+        yield f"{feed} is gone for good (410): remove its line"
 
 
 def write_sources(
@@ -5170,7 +5228,7 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print(masked("  ".join(cells).rstrip()))
+        tell(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
@@ -5345,6 +5403,8 @@ def need_checkout(run: Run) -> None:
     if run.was_killed:
         clear_remains(checkout)
         run.was_killed = False
+        for path in run.remains:
+            shutil.rmtree(path, ignore_errors=True)  # the killed run's git may still write there
     settle(checkout)
 
 
@@ -5439,7 +5499,7 @@ def collect(run: Run) -> None:
     run.report.feeds = rows
     for key, reading in readings.items():
         rows.append(feed_report(reading, sources[key].name, after[key], kinds))
-        run.report.news += news_of(reading, sources[key].name, states[key], after[key])
+        run.report.news += news_of(rows[-1], states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
     run.report.posts["total"] = len(library.known.posts)
@@ -5472,7 +5532,8 @@ def push(run: Run) -> None:
         sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
         sha = sha if sha and run.checkout.contains(sha) else None  # somebody else had the same
         run.report.commit = {"sha": sha, "pushed": pushed}
-    run.keep_fresh()
+    if "commit" not in run.config.skip:  # else this run's posts lie there, as yet in no commit
+        run.keep_fresh()
 
 
 def build(run: Run) -> None:
@@ -5599,6 +5660,8 @@ def set_up_logging(config: Config) -> None:
     if config.dry_run:
         told = logging.StreamHandler(sys.stdout)
         told.setFormatter(MaskingFormatter("would: %(message)s"))
+        # As in `tell`.
+        told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
         effect.handlers, effect.propagate = [told], False
         effect.setLevel(logging.INFO)
 
@@ -5619,7 +5682,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     token = read_token(config.token_from) if config.token_from else ""
     token = mask(token or os.environ.get("SUPERFEED_GIT_TOKEN", ""))
     with ExitStack() as stack:
-        was_killed, spool = stack.enter_context(lock(config.site))
+        remains, spool = stack.enter_context(lock(config.site))
         open_: Callable[..., Target] = open_target
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
@@ -5632,7 +5695,8 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         hugo = Hugo(binary, config.site, is_wanted=bool(config.hugo))
         run = Run(
             config, report.started, report, checkout, hugo, store, open_,
-            spool, was_killed, progress_for(config), feeds,
+            spool, bool(remains), progress_for(config), feeds,
+            remains=() if config.dry_run else remains,
         )  # fmt: skip
         pay_debts(run)
         yield run
@@ -5685,8 +5749,10 @@ def open_dry_target(*spec: Any, **options: Any) -> DryTarget:
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
     """Tell the dead man's switch how the run went, with the summary; a failure is a warning."""
+    parts = urlsplit(config.ping)
+    failing = parts._replace(path=parts.path.rstrip("/") + "/fail").geturl()
     try:
-        call_hook("--ping", config.ping + "/fail" * failed, text)
+        call_hook("--ping", failing if failed else config.ping, text)
     except SuperfeedError as error:
         log.warning("%s", error)
 
@@ -5699,11 +5765,11 @@ def open_store(config: Config, checkout: Checkout) -> Store:
 
 
 @contextmanager
-def lock(site: Path) -> Iterator[tuple[bool, Path]]:
+def lock(site: Path) -> Iterator[tuple[list[Path], Path]]:
     """Hold the lock beside the checkout; the system frees it when the process dies.
 
-    Yields whether the run before this one was killed, and a folder for what lasts no longer than
-    this run. That folder is also how the next run can tell: nothing else named so stays.
+    Yields what a killed run left, and a folder for what lasts no longer than this run. That folder
+    is also how the next run can tell: nothing else named so stays, but until it is cleared away.
     """
     import filelock
 
@@ -5718,14 +5784,8 @@ def lock(site: Path) -> Iterator[tuple[bool, Path]]:
         raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
     with held:
         remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
-        try:
-            for path in remains:
-                shutil.rmtree(path, ignore_errors=True)  # the killed run's git may still write
-            with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
-                yield bool(remains), Path(spool)
-        finally:
-            for path in remains:
-                shutil.rmtree(path, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+            yield remains, Path(spool)
 
 
 def interrupt(number: int, _frame: object) -> None:
@@ -5733,6 +5793,18 @@ def interrupt(number: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
     raise KeyboardInterrupt(number)
+
+
+def write_report(config: Config, report: Report) -> int:
+    """Write --report, the run's work being done; return 1 when that cannot be."""
+    try:
+        if config.report:
+            write_whole(config.report, masked(report.as_json()) + "\n")
+    except OSError as error:
+        fault = f"superfeed: cannot write {config.report}: {error.strerror} (see --report)"
+        print(fault, file=sys.stderr)
+        return 1
+    return 0
 
 
 def finish(config: Config | None, report: Report) -> int:
@@ -5752,13 +5824,12 @@ def finish(config: Config | None, report: Report) -> int:
     if shown and sys.stdout.isatty() and not config.quiet:
         print_facts(report)
     elif shown:
-        print(shown, flush=True)
-    if config.report:
-        write_whole(config.report, masked(report.as_json()) + "\n")
+        tell(shown)
+    code = max(report.exit_code, write_report(config, report))
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
-        ping(config, body, failed=bool(report.exit_code))
-    return report.exit_code
+        ping(config, body, failed=bool(code))
+    return code
 
 
 def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[object]:
@@ -5790,6 +5861,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise SuperfeedError("every feed failed", "is the network up? --check tells more")
     except SuperfeedError as error:
         report.error = error
+    except ModuleNotFoundError as error:
+        hint = "pip install -r requirements.txt; if you did, start it with that venv's python"
+        report.error = ConfigError(f"Python's package {error.name} is not installed", hint)
     except OSError as error:
         if error.errno not in MACHINES_FAULTS:
             raise
@@ -5800,5 +5874,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return finish(config, report)
 
 
+@contextmanager
+def usable_stdout() -> Iterator[None]:
+    """Bear with a stdout that is closed, knows ASCII alone, or whose `| head` has seen enough."""
+    sys.stdout = sys.stdout or io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    with usable_stdout():
+        sys.exit(main())

@@ -1,5 +1,7 @@
 """What a user can get wrong: one clear line, the right exit code, nothing half-done."""
 
+from datetime import UTC, datetime
+
 import pytest
 from support.feedmaker import items, rss
 from support.git import git
@@ -245,8 +247,10 @@ def test_a_place_that_cannot_be_written_is_named(place):
     blocked = place.script.app / "blocked"
     blocked.write_text("a file")
     refused(place.run("--site", blocked / "site"), 2, str(blocked), "--site")
-    process = place.script.start("--report", blocked / "r.json")
-    refused(place.script.finish(process), 2, str(blocked), "--report")
+    for report in (blocked / "r.json", place.script.tmp):
+        process = place.script.start("--report", report)
+        refused(place.script.finish(process), 2, str(report), "--report")
+    refused(place.run("--site", "/"), 2, "--site", "/")
     nothing_happened(place)
     refused(place.run("--state", blocked / "s.json"), 1, str(blocked), "--state")
 
@@ -255,3 +259,36 @@ def test_a_folder_to_deploy_to_that_cannot_be_written_is_named(place):
     blocked = place.script.app / "blocked"
     blocked.write_text("a file")
     refused(place.run("--deploy", blocked / "www"), 1, str(blocked))
+
+
+def test_a_report_that_cannot_be_written_in_the_end_is_a_failed_run(place):
+    def block(exchange):
+        (place.script.cwd / "r.json").mkdir()
+        place.feed(exchange)
+
+    place.web.serve("/a.xml", block)
+    refused(place.run("--report", "r.json"), 1, "r.json", "--report")
+    assert len(place.posts()) == 3
+
+
+def test_missing_packages_are_told_with_the_cure(place):
+    hidden = "import sys\nsys.modules['{}'] = None\n"
+    for package in ("configargparse", "urllib3"):
+        place.script.write("sitecustomize.py", hidden.format(package))
+        result = place.run(env={"PYTHONPATH": place.script.app})
+        refused(result, 2, package, "pip install -r requirements.txt")
+
+
+def test_an_age_beyond_the_calendar_keeps_all(place):
+    place.feed.body = rss(items(3, date=datetime(1996, 1, 1, tzinfo=UTC)))
+    assert place.run("--keep", "99999999").ok().report["posts"]["new"] == 3
+
+
+def test_a_git_that_works_in_the_checkout_is_named_with_the_cure(place):
+    place.run().ok()
+    place.feed.body = rss(items(4))
+    (place.site / ".git/index.lock").touch()
+    refused(place.run(), 1, "index.lock", "remove that file")
+    (place.site / ".git/index.lock").unlink()
+    place.run().ok()
+    assert len(place.posts()) == 4

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -107,6 +108,17 @@ def test_addresses_are_no_paths(settings, value):
     assert settings("--repo", value).repo == value
 
 
+def test_a_list_in_the_checkout_is_one_by_whatever_name(settings, tmp_path):
+    (tmp_path / "disk/site").mkdir(parents=True)
+    (tmp_path / "app/site").symlink_to(tmp_path / "disk/site")
+    for argv in ([], ["--site", "app/site"], ["--site", "disk/site"]):
+        for feeds in ("app/site/feeds.txt", "disk/site/feeds.txt"):
+            config = settings(*argv, "--feeds", feeds)
+            assert config.feeds.is_relative_to(config.site)
+    (tmp_path / "app/feeds.txt").symlink_to(tmp_path / "disk/feeds.txt")
+    assert settings().feeds == tmp_path / "app/feeds.txt"  # what it lists is seen from here
+
+
 def test_what_stands_in_s3_is_no_path(settings):
     config = settings(conf="deploy = s3://my-bucket/a/b\nstate = s3://my-bucket/state.json")
     assert (config.deploy, config.state) == ("s3://my-bucket/a/b", "s3://my-bucket/state.json")
@@ -121,10 +133,16 @@ def test_skip_is_repeatable_and_a_list_in_the_conf(settings):
     assert settings("--skip", "pull", "--skip", "push").skip == {"pull", "push"}
     assert settings(conf="skip = [push, deploy]").skip == {"push", "deploy"}
     assert settings(conf="skip = push").skip == {"push"}
+    both = {"push", "deploy"}
+    for value in ("push, deploy", "[push, deploy]", "['push', 'deploy']", "push deploy"):
+        assert settings(conf=f"skip = {value}").skip == both
+        assert settings(env={"SUPERFEED_SKIP": value}, conf="").skip == both
+    assert settings(conf="skip = push\nkeep = 3\nskip = deploy").skip == both
+    assert settings(conf="skip =").skip == frozenset()
 
 
 def test_a_conf_holds_switches_comments_and_hashes(settings):
-    lines = ["# mine", "; too", "", "quiet = true", "delete = false", "dry-run"]
+    lines = ["\ufeff# mine", "; too", "", "quiet = true", "delete = false", "dry-run # now"]
     lines += ["max_size = 3 # MB", "author = A B <a@b.example>", "verbose = 2", "--jobs = 5"]
     conf = "\n".join(lines)
     config = settings(conf=conf)
@@ -145,7 +163,10 @@ WRONG_FLAGS = [
     ["--acl", "public"], ["--skip", "fetch"], ["--author", "me"], ["--ping", "hc.example"],
     ["--base-url", "example.org"], ["--endpoint-url", "localhost:9000"], ["--purge-url", "x"],
     ["--repo", "https://me:secret@host.example/x.git"], ["--sec", "x"], ["extra"],
-    ["--report"],
+    ["--deploy", "s3://"], ["--deploy", "s3://My_Bucket"], ["--deploy", "gs://bucket"],
+    ["--state", "s3://bucket"], ["--site", "/"], ["--repo", "ssh://me:secret@host.example/x.git"],
+    ["--repo", "HTTPS://me:secret@host.example/x.git"], ["--report"],
+    ["--user-agent", "me\nX-Bad: 1"], ["--user-agent", "日本"],
 ]  # fmt: skip
 
 
@@ -184,6 +205,14 @@ def test_a_wrong_variable_is_told_with_its_name(settings, capsys):
         ("verbose = much", 1, "verbose"),
         ("this is no setting", 1, "this"),
         ("author = me", 1, "author"),
+        ("\ndeploy = s3://My_Bucket", 2, "s3://My_Bucket"),
+        ("state = s3://bucket", 1, "s3://BUCKET/KEY"),
+        ("repo = ssh://me:pw@host.example/x.git", 1, "SUPERFEED_GIT_TOKEN"),
+        ("keep = [3, 4]", 1, "keep takes one value"),
+        ("user-agent = [me, you]", 1, "user-agent takes one value"),
+        ("deploy", 1, "deploy takes one value"),
+        ("repo # mine", 1, "repo takes one value"),
+        ("skip = push\nskip = fetch", 2, "fetch"),
     ],
 )
 def test_a_mistake_in_the_conf_names_file_and_line(settings, conf, line, words):
@@ -197,13 +226,7 @@ def test_a_mistake_in_the_conf_names_file_and_line(settings, conf, line, words):
 
 @pytest.mark.parametrize(
     ("argv", "words"),
-    [
-        (["--deploy", "s3://"], "s3://"),
-        (["--deploy", "s3://My_Bucket"], "s3://My_Bucket"),
-        (["--deploy", "gs://bucket"], "gs://bucket"),
-        (["--cloudflare", "zone"], "CLOUDFLARE_API_TOKEN"),
-        (["--state", "s3://bucket"], "s3://bucket"),
-    ],
+    [(["--cloudflare", "zone"], "CLOUDFLARE_API_TOKEN"), (["--report", "."], "a folder")],
 )
 def test_settings_that_cannot_work_are_refused_before_anything(settings, argv, words):
     with pytest.raises(ConfigError) as caught:
@@ -249,6 +272,7 @@ PARTS = {
     "deploy": {"uploaded", "deleted", "unchanged", "bytes", "requests"},
     "purge": {"paths", "owed"},
 }
+VERBOSE = [], ["-v"], ["-vv"]
 STAGES = ["pull", "collect", "commit", "push", "build", "deploy", "purge"]
 
 
@@ -322,6 +346,29 @@ def test_the_same_failures_are_one_line(one_feed):
     assert "and 7 more" in lines[0]
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_or_cron_without_utf8_gets_what_it_can_show(one_feed, encoding):
+    bad = one_feed.web.answer("/bad.xml", 404)
+    one_feed.feeds_txt([f"Wölkchen 日本\t{bad}", one_feed.feed.url])
+    result = one_feed.run("-v", env={"PYTHONIOENCODING": encoding}).ok()
+    assert "lkchen ?? (line 1)" in result.out
+    assert result.report["feeds"][0]["name"] == "Wölkchen 日本"
+    assert one_feed.run("--check", env={"PYTHONIOENCODING": encoding}).code == 1
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--check"], ["--dry-run"], []], ids=str)
+@pytest.mark.parametrize("reader", ["head -n 1", "true", ""])
+def test_a_reader_that_has_seen_enough_is_no_fault(one_feed, argv, reader):
+    one_feed.feed.body = rss(items(200))
+    one_feed.feeds_txt([f"{'A' * 90}\t{one_feed.feed.url}?{n}" for n in range(99)])
+    flags = ["--repo", one_feed.origin.url, "--skip", "build", *argv]
+    line = shlex.join([sys.executable, str(one_feed.script.path), *flags])
+    shell = f"{line} | {reader}; exit ${{PIPESTATUS[0]}}" if reader else f"{line} >&-"
+    command = ["bash", "-c", shell]
+    done = subprocess.run(command, env=one_feed.script.env, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 # ---------------------------------------------------------------- -q, ping, lock
 
 
@@ -348,8 +395,7 @@ def test_quiet_names_a_move_and_a_410_once(one_feed):
     one_feed.web.serve("/a.xml", redirect(301, one_feed.web.url("/new.xml")))
     told = one_feed.run("-q").ok().out
     assert told.count("\n") == 1
-    assert "line 1" in told
-    assert "moved" in told
+    assert told.startswith("line 1: A moved to " + one_feed.web.url("/new.xml"))
     assert one_feed.run("-q").ok().out == ""
     one_feed.web.serve("/b.xml", gone())
     told = one_feed.run("-q").ok().out
@@ -382,6 +428,15 @@ def test_a_ping_tells_how_the_run_went(one_feed):
     assert len(one_feed.web.asked("/ping")) == 1
 
 
+@pytest.mark.parametrize(("ping", "fail"), [("/p/", "/p/fail"), ("/p?a=1", "/p/fail?a=1")])
+def test_a_bad_run_pings_the_path_below(one_feed, ping, fail):
+    ping = one_feed.web.answer(ping)
+    one_feed.web.answer("/p/fail")
+    one_feed.feeds_txt([one_feed.web.refused()])
+    one_feed.run("--ping", ping, "--skip", "build").fails(1)
+    assert one_feed.web.asked(fail)
+
+
 def test_a_ping_that_fails_is_a_warning(one_feed):
     result = one_feed.run("--ping", one_feed.web.refused()).ok()
     assert "--ping" in result.err
@@ -411,6 +466,16 @@ def test_a_second_run_is_refused_and_pings_nobody(one_feed):
     finally:
         first.kill()
         one_feed.script.finish(first)
+
+
+def test_the_log_is_on_stderr_and_says_more_with_every_v(one_feed):
+    one_feed.feeds_txt([one_feed.feed.url, f"!{one_feed.web.answer('/secret', 404, on=2)}"])
+    logs = [one_feed.run(*flags, "--keep", str(90 + n)).ok() for n, flags in enumerate(VERBOSE)]
+    assert [len(log.out.splitlines()) for log in logs] == [2, 2, 2]
+    kinds = [{line[:2] for line in log.err.splitlines()} for log in logs]
+    assert kinds == [{"W "}, {"W ", "I "}, {"W ", "I ", "D "}]
+    assert "line 2, 127.0.1.2: failed, HTTP 404, " in logs[2].err
+    assert "secret" not in logs[2].err
 
 
 # ---------------------------------------------------------------- the dry run

@@ -87,7 +87,7 @@ NONSENSE = {  # text -> line of the fault, words of the message
     f"[]\n{A}": (1, "letters a-z"),
     f"[日本]\n{A}": (1, "letters a-z"),
     f"{A}\n[cloud\n{B}": (2, "[name]"),
-    "!": (1, "no address"),
+    "!": (1, "no such file"),
 }
 
 
@@ -104,7 +104,9 @@ def test_a_line_without_sense_is_an_error_with_its_place_and_cure(listed, text):
 
 
 def test_a_secret_in_a_wrong_line_is_not_repeated(listed):
-    for line in ("https://me:hunter2@a.example:x/?key=hunter2", "A https://a.example/hunter2"):
+    lines = ["https://me:hunter2@a.example:x/?key=hunter2", "A https://a.example/hunter2"]
+    lines += ["!a.example/?key=hunter2", "Own\t!a.example/?key=hunter2", "!ftp://a.example/hunter2"]
+    for line in lines:
         with pytest.raises(ConfigError) as caught:
             listed(line)
         assert "hunter2" not in str(caught.value)
@@ -191,6 +193,48 @@ def test_an_opml_list_without_sense_is_refused(listed, text, words):
     with pytest.raises(ConfigError) as caught:
         listed(text, "list.opml")
     assert words in str(caught.value)
+
+
+def test_an_opml_list_that_breaks_off_is_refused(listed):
+    """Else the posts of every feed after the break would go: the list is the truth."""
+    with pytest.raises(ConfigError, match=r"list\.opml: broken OPML"):
+        listed(opml(FOLDERS).partition("</outline>")[0], "list.opml")
+
+
+@pytest.mark.parametrize("name", ["list.opml", "list.xml", "feeds.txt"])
+@pytest.mark.parametrize("start", ["<!DOCTYPE opml>", "<!-- mine -->", "\n\n ", "\ufeff"])
+def test_an_opml_list_is_known_by_how_it_starts(listed, name, start):
+    assert len(listed(opml(FOLDERS, start + '<opml version="1.1">'), name)) == 3
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-1", "utf-16"])
+def test_an_opml_list_may_have_another_encoding(listed, encoding):
+    text = opml(FOLDERS.replace("Alpha", "Zoé").replace("Cloud", "Wölkchen"))
+    found = listed(text.replace("utf-8", encoding).encode(encoding), "list.opml")
+    assert [feed.name for feed in found] == ["Zoé", "Beta & co", ""]
+    assert found[1].group_name == "Wölkchen & more"
+
+
+def test_a_list_called_opml_that_is_none_is_not_taken_for_an_address(listed, web):
+    url = web.feed("/list", opml(FOLDERS)).url
+    with pytest.raises(ConfigError, match="no OPML"):
+        listed(f"{url}\n", "list.opml")
+    assert not web.requests
+
+
+def test_what_else_an_opml_list_says_does_not_matter(listed):
+    head = '<opml version="2.0"><!-- ISO, not RFC 822 -->'
+    dated = opml(FOLDERS, head).replace("<title>", "<dateCreated>2026-11-22</dateCreated><title>")
+    assert len(listed(dated, "list.opml")) == 3
+    told = FOLDERS.replace("xmlUrl", "category='/a/b,c' xmlUrl").replace('text="Inner"', "")
+    found = listed(opml(told.replace("&amp;", "&")), "list.opml")
+    assert [feed.group for feed in found] == ["", "cloud-more", "cloud-more"]
+
+
+def test_lines_of_an_opml_list_are_those_of_its_addresses(listed):
+    lines = [f'<outline text="x" xmlUrl="{A}/{n}"/>' for n in (12, 1)]
+    lines.append(f"<outline text='x' xmlUrl='{A}?a=1&#38;b=2'/>")
+    assert [feed.line for feed in listed(opml("\n".join(lines)), "list.opml")] == [3, 4, 5]
 
 
 def test_a_feeds_id_is_of_its_canonical_address():

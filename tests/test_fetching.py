@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.feedmaker import Item, atom, items, json_feed, rss
+from support.feedmaker import START, Item, atom, items, json_feed, rss
 from support.web import (
     RSS,
     answer,
@@ -598,6 +598,28 @@ def test_the_address_of_a_private_feed_is_nowhere(web, runs):
         assert key.encode() not in told
         assert result.rows["lost"]["url"].startswith("https://127.0.1.")
     assert len(runs.posts()) >= 3
+
+
+@pytest.mark.parametrize("make", [rss, atom, json_feed])
+def test_a_private_feed_that_tells_its_own_address_is_not_quoted(web, runs, make):
+    """Links without a host are seen from its address, and many documents name it outright."""
+    secret = web.url("/key/s3cr3t.xml?a=1&key=s3cr3t")
+    body = '<p><a href="#fn">1</a> <a href="?p=1">2</a> <a href="">3</a> <img src="i.png"></p>'
+    body += f'<p><a href="{secret.replace("&", "&amp;")}">4</a> <a href="{secret}">5</a></p>'
+    links = ["#one", "?p=2", "", "three", f"{secret}#4", secret, "https://x.example/six"]
+    entries = [
+        Item(f"{secret}#guid-{n}", link, f"Entry {n}", START, body=body, enclosure=f"#{n}")
+        for n, link in enumerate(links)
+    ]
+    web.feed("/key/s3cr3t.xml", make(entries, link=secret))
+    runs.script.write("feeds.txt", f"!{secret}\n")
+    for flags in (["--content", "full"], ["--content", "full"], []):
+        result = runs(*flags, "-vv").ok()
+        told = f"{result.out}{result.err}{result.report}".encode() + runs.everything_written()
+        assert b"s3cr3t" not in told
+    posts = [path.read_text(encoding="utf-8") for path in runs.posts()]
+    assert len(posts) == len(links)
+    assert sum("https://x.example/six" in text for text in posts) == 1
 
 
 # ---------------------------------------------------------------- bodies and vices

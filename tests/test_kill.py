@@ -16,6 +16,8 @@ from support.feedmaker import START, items, rss
 from support.script import Workplace
 from support.web import silent
 
+import superfeed
+
 KILLER = Path(__file__).parent / "support" / "killer.py"
 POINTS, GROUPS = 60, 4
 MAIN_SECTIONS = '\n[params]\nmainSections = ["posts"]\n'
@@ -233,6 +235,25 @@ def test_a_run_that_is_stopped_in_its_ping_ends_without_a_word(workplace, tmp_pa
     assert (result.code, result.err) == (-number, "")
     assert result.report["posts"]["new"] == 2
     assert "2 new" in result.out
+
+
+STAGES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
+
+
+@pytest.mark.parametrize("between", ["--dry-run", [f"--skip={name}" for name in STAGES]], ids=str)
+def test_a_run_that_does_nothing_between_leaves_a_killed_one_to_be_finished(workplace, between):
+    """The mark of the killed run stays until what that run left is cleared away."""
+    settle(workplace)
+    feed = workplace.web.feed("/a.xml", rss(items(2)))
+    workplace.feeds_txt([feed.url])
+    workplace.run().ok()
+    feed.body = rss(items(3))
+    (workplace.site / ".git/index.lock").touch()
+    (workplace.script.app / f"site{superfeed.TWIN}killed").mkdir()
+    workplace.run(*([between] if isinstance(between, str) else between)).ok()
+    workplace.run().ok()
+    assert len(workplace.posts()) == 3
+    assert not (workplace.script.app / f"site{superfeed.TWIN}killed").exists()
 
 
 def alive(pid) -> bool:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from support.feedmaker import items, rss
+from support.git import git
 
 import superfeed as sf
 
@@ -340,3 +341,18 @@ def test_heads_that_the_owner_touched_are_read_by_yaml(tmp_path, change):
     path = tmp_path / "p.md"
     path.write_bytes(text.encode())
     assert sf.known_post(sf.read_head(path), "p.md") == post
+
+
+@pytest.mark.parametrize("kept", ["in the checkout", "elsewhere"])
+def test_posts_that_were_never_committed_may_be_lost_and_come_back(place, tmp_path, kept):
+    """The validators of a run that skipped commit are not kept: a 304 would bring nothing back."""
+    flags = ["--state", tmp_path / "state.json"] if kept == "elsewhere" else []
+    place.run(*flags).ok()
+    place.feed.body = rss(items(4))
+    assert place.run(*flags, "--skip", "commit").ok().report["posts"]["new"] == 1
+    if kept == "elsewhere":
+        shutil.rmtree(place.site)
+    else:
+        git("clean", "-fdq", cwd=place.site)
+    place.run(*flags).ok()
+    assert place.published() == FOUR

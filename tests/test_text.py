@@ -204,6 +204,9 @@ def test_a_line_is_neutral_once_and_for_all(text):
         ("e\u0301", "é"),
         ("plain words, 10:30 & more_words", "plain words, 10:30 & more_words"),
         ("", ""),
+        ("127.0.0.1", "127.0.0.1"),
+        ("3.14 is out", "3.14 is out"),
+        ("1. is no list", f"{ZWSP}1. is no list"),
     ],
 )
 def test_a_line_has_no_control_characters_and_folded_white_space(text, line):

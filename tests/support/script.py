@@ -153,7 +153,7 @@ class Script:
             out, err = process.communicate()
             late.stdout, late.stderr = out, err
             raise
-        found = report and report.exists()
+        found = report and report.is_file()
         return Result(
             process.returncode,
             out.decode("utf-8", "replace"),
