@@ -2131,7 +2131,7 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
 
     Validators go back exactly as they came (RFC 9110 §13), and only to the address they came
     from: an older page's Last-Modified would make a 304 of them. The password goes to the host
-    it was listed for, over the same scheme.
+    it was listed for, over the same scheme or https: many a site moves its feeds there.
     """
     from urllib3.util.request import ACCEPT_ENCODING
 
@@ -2139,7 +2139,8 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
     if state.answered == secret_digest(url):
         validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
         headers |= {name: value for name, value in validators.items() if value}
-    if feed.auth and urlsplit(url)[:2] == urlsplit(feed.url)[:2]:
+    listed, asked = urlsplit(feed.url.lower()), urlsplit(url.lower())
+    if feed.auth and asked.netloc == listed.netloc and asked.scheme in (listed.scheme, "https"):
         headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
     return headers
 
@@ -2496,7 +2497,7 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
     if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
         return "403: a bot wall; ask the site to let feed readers in"
     if status == HTTPStatus.UNAUTHORIZED:
-        return "401: it wants a password: user:password@ before the host"
+        return "401: it wants a password: the right user:password@ before the host"
     if status == HTTPStatus.NOT_MODIFIED:
         return "304: not modified since a time that nobody asked about"
     known = {item.value: item.phrase for item in HTTPStatus}
@@ -2736,7 +2737,7 @@ class Web:
             kept.close()
         host, secure = parts.hostname or "", parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
-        failure: Exception = FeedError(f"no address found for the host {host}")
+        failure: Exception = OSError(errno.EADDRNOTAVAIL, f"no address found for the host {host}")
         for address in resolve(host, port, patience_s(deadline)):
             if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
@@ -4925,17 +4926,13 @@ class Reader:
                 done.set_exception(error)
             if not isinstance(done.exception(), SlowError):
                 return done
-        self.pool = self.pool or self.other_processes()
+        if not self.pool:
+            import multiprocessing
+            from concurrent.futures import ProcessPoolExecutor
+
+            spawn = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
         return self.pool.submit(read_document, *work, PARSE_TIMEOUT_S)
-
-    @staticmethod
-    def other_processes() -> ProcessPoolExecutor:
-        """Start as many processes as there are cores."""
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
-
-        spawn = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
 
     def close(self) -> None:
         """End the other processes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -33,11 +35,14 @@ from superfeed import (
     Answer,
     Feed,
     FeedState,
+    Web,
     forbidden_address,
     hold_back,
     iso,
     next_hop,
     next_state,
+    parse_config,
+    request_headers,
     retry_after,
 )
 
@@ -563,6 +568,40 @@ def test_a_password_goes_to_its_host_alone_and_is_written_nowhere(web, runs):
         web.asked("/there")[0].headers["Authorization"][6:],
     ):
         assert secret.encode() not in told
+
+
+@pytest.mark.parametrize(
+    ("listed", "asked", "sent"),
+    [
+        ("http://a.example/x", "http://a.example/y", True),
+        ("http://A.example/x", "https://a.example/x", True),  # sites move to https
+        ("https://a.example/x", "http://a.example/x", False),
+        ("http://a.example/x", "https://a.example:8443/x", False),
+        ("http://a.example/x", "https://b.example/x", False),
+        ("http://a.example/x", "https://a.example.b.example/x", False),
+    ],
+)
+def test_a_password_follows_its_host_to_https_and_nowhere_else(listed, asked, sent):
+    headers = request_headers(Feed(listed, auth="me:x"), FeedState(), asked, "test")
+    assert ("Authorization" in headers) == sent
+
+
+def test_a_name_that_is_not_found_is_looked_up_twice(web, runs, monkeypatch, tmp_path):
+    """Right after a boot, or on a poor line, the second time finds it."""
+    feed = web.feed("/feed", ONE)
+    real, asked = socket.getaddrinfo, []
+
+    def poor(host, *rest, **options):
+        asked.append(host)
+        if len(asked) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return real(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", poor)
+    config = parse_config(["--feeds", str(runs.script.write("feeds.txt", feed.url))])
+    with closing(Web(config, {}, NOW, tmp_path)) as client:
+        assert client.fetch(Feed(feed.url), FeedState()).status == "ok"
+    assert len(asked) > 1
 
 
 def test_the_address_of_a_private_feed_is_nowhere(web, runs):
