@@ -4200,7 +4200,8 @@ def check_config(config: Config) -> None:
         except OSError as error:
             fault = f"cannot write {config.report}: {error.strerror}"
             raise ConfigError(fault, "see --report") from error
-    if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
+    purges = not (config.check or config.dry_run or "purge" in config.skip)
+    if config.cloudflare and purges and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
 
