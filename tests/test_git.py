@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -81,6 +84,11 @@ def rivals(place, tmp_path, times):
     program(place, "git", RIVAL.format(times=times, folder=folder, desk=desk, git=real))
 
 
+def rewrite(place, to):
+    """The owner makes the remote's branch end elsewhere."""
+    git("update-ref", "refs/heads/main", to, cwd=place.origin.path)
+
+
 # ---------------------------------------------------------------- others push
 
 
@@ -143,6 +151,22 @@ def test_four_superfeeds_with_sections_of_their_own_push_at_once(place, tmp_path
     assert len([s for s in place.origin.log() if s.startswith("superfeed: 5 new")]) == 4
 
 
+def test_a_commit_that_another_machine_made_too_is_not_reported(place, tmp_path):
+    """It was faster; of ours the rebase leaves nothing."""
+    place.run().ok()
+    news(place)
+    other = f"{sys.executable} {place.script.path} --repo {place.origin.url} --site {tmp_path}/b"
+    program(
+        place, "git",
+        f'#!/bin/sh\ncase " $* " in *" push "*) [ -e {tmp_path}/x ] || {{ touch {tmp_path}/x; '
+        f'{other} --author "B <b@b>"; }};; esac\nexec {shutil.which("git")} "$@"\n',
+    )  # fmt: skip
+    result = place.run().ok().report
+    assert place.origin.log(form="%an")[0] == "B"
+    assert result["commit"] == {"sha": None, "pushed": False}
+    assert in_site(place, "rev-parse", "HEAD").strip() == place.origin.head()
+
+
 def test_two_superfeeds_with_one_section_end_well_or_say_why(place, tmp_path):
     """Not a set-up to recommend: each removes what its own list does not name."""
 
@@ -176,6 +200,52 @@ def test_a_conflict_inside_the_section_is_aborted_cleanly_and_loses_nothing(plac
     assert "draft: true" in mine.read_text()
     assert in_site(place, "status", "--porcelain") == "?? content/posts/untracked.md\n"
     assert place.origin.log()[0] == "Theirs"
+
+
+@pytest.mark.parametrize("unpushed", [False, True])
+def test_what_an_owner_took_out_of_the_history_does_not_come_back(place, unpushed):
+    before = place.origin.head()
+    place.origin.commit({"content/posts/password.md": "---\ntitle: sesame\n---\n"}, "Oops")
+    place.run("--skip", "push").ok() if unpushed else place.run("--skip", "collect").ok()
+    rewrite(place, before)
+    place.origin.commit({"static/a.txt": "a"}, "After the rewriting")
+    write(place, "content/about.md", "mine")
+    assert place.run().ok().report["commit"]["pushed"]
+    assert place.origin.log()[1:] == ["After the rewriting", "The site as its owner made it"]
+    assert not (place.site / "content/posts/password.md").exists()
+    assert (place.site / "content/about.md").read_text() == "mine"
+    assert len(place.posts()) == 2
+
+
+def test_a_history_that_only_lost_its_end_is_followed(place):
+    before = place.origin.head()
+    place.origin.commit({"content/posts/password.md": "---\ntitle: sesame\n---\n"}, "Oops")
+    place.run().ok()
+    rewrite(place, before)
+    place.run().ok()
+    assert len(place.origin.log()) == 2
+    assert "content/posts/password.md" not in place.origin.files()
+    assert len(place.posts()) == 2
+
+
+@pytest.mark.parametrize("undated", [False, True])
+def test_what_a_killed_run_wrote_gives_way_to_what_another_machine_published(place, undated):
+    """It died between collect and commit; else every run after it would fail."""
+    place.run().ok()
+    entries = items(3)
+    entries[0].date = None if undated else entries[0].date
+    place.feed.body = rss(entries)
+    place.run("--skip", "commit", "--skip", "push", "--skip", "build").ok()
+    write(place, "content/posts/mine.md")
+    if undated:  # its date is the time it was first seen
+        time.sleep(1.1)
+    place.run("--site", "elsewhere").ok()
+    result = place.run().ok().report
+    assert (result["posts"]["new"], result["commit"]) == (0, {"sha": None, "pushed": False})
+    assert in_site(place, "status", "--porcelain", "content", "data") == (
+        "?? content/posts/mine.md\n"
+    )
+    assert len(place.posts()) == 3
 
 
 def test_commits_an_earlier_run_could_not_push_go_along(place):
@@ -271,6 +341,18 @@ def test_the_owners_files_survive_a_dry_run(lived_in):
     assert in_site(lived_in, "rev-parse", "HEAD") == head
 
 
+def test_a_dry_run_is_refused_where_a_copy_would_not_be_apart(place):
+    """A linked work tree's .git is a file that names the repository: a copy names it too."""
+    desk = place.origin.clone(place.script.app / "desk")
+    git("checkout", "-q", "--detach", cwd=desk)
+    git("worktree", "add", "-q", place.site, "main", cwd=desk)
+    head = in_site(place, "rev-parse", "HEAD")
+    place.run("--dry-run").fails(2, "linked work tree", "leave --dry-run out")
+    assert (in_site(place, "rev-parse", "HEAD"), in_site(place, "status", "-s")) == (head, "")
+    place.run().ok()
+    assert len(place.posts()) == 2
+
+
 def test_a_file_changed_by_the_owner_and_upstream_fails_the_run_by_name(lived_in):
     lived_in.origin.commit({"content/posts/the-shed.md": "---\ntitle: Theirs\n---\n"})
     lived_in.run().fails(1, "changed here and upstream: content/posts/the-shed.md")
@@ -292,6 +374,70 @@ def test_a_failed_run_is_not_taken_for_a_killed_one(place):
     for _ in range(2):
         place.run().fails(1, "a rebase or merge is under way", "finish or abort it")
     assert (place.site / ".git/rebase-merge").exists()
+
+
+def test_a_git_that_was_killed_is_not_in_the_way_of_the_next_run(place):
+    """By the system, for its memory: superfeed itself lives on and ends the run."""
+    place.run().ok()
+    real = shutil.which("git")
+    program(
+        place, "git",
+        f'#!/bin/sh\n[ "$1" != update-index ] || {{ touch .git/index.lock; kill -9 $$; }}\n'
+        f'exec {real} "$@"\n',
+    )  # fmt: skip
+    news(place)
+    place.run().fails(1, "git update-index failed", "git was killed")
+    place.script.tool("git", real)
+    assert place.run().ok().report["commit"]["pushed"]
+
+
+def killed(place):
+    """Leave what shows that the last run was killed."""
+    (place.script.app / f"site{superfeed.TWIN}abcdefgh").mkdir()
+
+
+def test_a_clone_that_goes_on_after_its_run_was_killed_is_in_nobodys_way(place):
+    killed(place)
+    (folder,) = place.script.app.glob("site?*")
+    stop = time.monotonic() + 1.5
+
+    def go_on():
+        for number in itertools.takewhile(lambda _: time.monotonic() < stop, itertools.count()):
+            with contextlib.suppress(OSError):
+                (folder / f"{number % 50}").mkdir(parents=True)
+                (folder / f"{number % 50}/file").touch()
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(go_on) for _ in range(2)]
+        place.run("--skip", "build").ok()
+    assert all(writer.result() is None for writer in writers)
+    place.run().ok()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["ORIG_HEAD.lock", "config.lock", "packed-refs.lock"])
+def test_no_lock_of_gits_outlives_a_machine_that_went_down(place, name):
+    place.run().ok()
+    (place.site / ".git" / name).touch()
+    killed(place)
+    place.origin.commit({"static/a.txt": "a"})
+    place.run().ok()
+    assert not (place.site / ".git" / name).exists()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_rebase_killed_before_it_began_gives_the_owners_changes_back(place, kept):
+    place.run().ok()
+    write(place, "content/about.md", "mine")
+    remains = place.site / ".git/rebase-merge"
+    remains.mkdir()
+    if kept:
+        (remains / "autostash").write_text(in_site(place, "stash", "create"))
+        in_site(place, "reset", "-q", "--hard")
+    killed(place)
+    place.run().ok()
+    assert (place.site / "content/about.md").read_text() == "mine"
+    assert not remains.exists()
 
 
 def test_a_merge_of_the_owners_is_left_alone(place):
@@ -336,6 +482,19 @@ def test_the_statistics_are_restored_when_the_build_fails(place):
 
 
 # ---------------------------------------------------------------- remotes and checkouts
+
+
+def test_what_a_build_wrote_gives_way_to_the_owners_own(place):
+    """Of a build that was killed, and where the owner's repository keeps public/."""
+    place.origin.commit({".gitignore": "", "hugo_stats.json": "{}\n", "public/a.html": "old"})
+    place.run().ok()
+    write(place, "hugo_stats.json", "of a build that was killed\n")
+    place.origin.commit({"hugo_stats.json": "{ }\n", "public/a.html": "", "public/index.html": ""})
+    news(place)
+    assert place.run().ok().report["commit"]["pushed"]
+    assert (place.site / "hugo_stats.json").read_text() == "{ }\n"
+    assert not (place.site / "public/a.html").exists()
+    assert "tomatoes" in (place.site / "public/index.html").read_text()
 
 
 def test_submodule_themes_are_checked_out_and_follow(place, tmp_path):
@@ -392,6 +551,20 @@ def test_the_default_branch_may_be_called_anything(place, tmp_path, branch):
     assert place.run().ok().report["commit"]["sha"] == origin.head()
 
 
+def test_a_branch_that_went_from_the_remote_is_not_made_anew(place):
+    """Else the site of an owner who renamed it goes on living there, without his news."""
+    place.run().ok()
+    git("branch", "-m", "main", "trunk", cwd=place.origin.path)
+    news(place)
+    place.run().fails(1, "couldn't find remote ref refs/heads/main", "check --branch")
+    assert git("branch", cwd=place.origin.path) == "* trunk\n"
+    cure = place.run("--branch", "trunk").fails(1, "is on branch main, not trunk").err
+    for command in cure.split("or: git ")[1].rstrip(")\n").split("; git "):
+        git(*command.split())
+    place.run("--branch", "trunk").ok()
+    assert len(place.origin.files("content/feeds/2", "trunk")) == 3
+
+
 def test_a_named_branch_is_worked_on_and_no_other(place):
     git("branch", "live", "main", cwd=place.origin.path)
     before = place.origin.head()
@@ -401,6 +574,30 @@ def test_a_named_branch_is_worked_on_and_no_other(place):
     place.run("--branch", "main").fails(1, "is on branch live, not main", "switch main")
     place.run("--branch", "nowhere", "--site", "elsewhere").fails(1, "nowhere", "check --branch")
     assert not (place.script.cwd / "elsewhere").exists()
+
+
+def test_the_remote_is_origin_whatever_the_owner_calls_his_own(place):
+    (place.script.home / ".gitconfig").write_text("[clone]\n defaultRemoteName = upstream\n")
+    place.run().ok()
+    news(place)
+    assert place.run().ok().report["commit"]["pushed"]
+
+
+def test_a_repository_with_a_checked_out_branch_says_what_to_do(place, tmp_path):
+    desk = place.origin.clone(tmp_path / "desk")
+    place.flags["--repo"] = str(desk)
+    place.run().fails(
+        1, "refusing to update checked out", "receive.denyCurrentBranch updateInstead"
+    )
+    git("config", "receive.denyCurrentBranch", "updateInstead", cwd=desk)
+    place.run().ok()
+    assert len(list(desk.glob("content/feeds/2*/*/*.md"))) == 2
+
+
+def test_a_checkout_of_somebody_else_says_what_to_do(place):
+    place.run().ok()
+    result = place.run(env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    result.fails(1, "dubious ownership", "run as its owner", "safe.directory")
 
 
 def test_an_empty_remote_gets_the_starter(place, empty_origin):
@@ -480,6 +677,17 @@ def test_a_folder_that_is_no_checkout_is_refused_and_left_alone(place):
     assert [path.name for path in place.site.iterdir()] == ["letter.txt"]
 
 
+def test_a_folder_of_the_owners_beside_the_site_is_left_alone(place):
+    """Whatever it is called: only what superfeed itself leaves behind may go."""
+    for name in ("site.new-design", "site.new-abcdefgh", "site-old"):
+        (place.script.app / name).mkdir()
+    for _ in range(2):
+        place.run().ok()
+    assert {"site.new-design", "site.new-abcdefgh", "site-old"} <= {
+        path.name for path in place.script.app.iterdir()
+    }
+
+
 def test_an_empty_folder_is_taken(place):
     place.site.mkdir()
     place.run().ok()
@@ -516,6 +724,17 @@ def test_a_clone_that_fails_leaves_nothing(place):
 def test_the_checkout_of_another_repository_is_refused(place, empty_origin):
     place.run().ok()
     place.run("--repo", empty_origin.url).fails(2, "is a clone of", "use another --site")
+
+
+def test_a_password_the_owner_keeps_in_his_checkout_is_not_shown(place):
+    place.run().ok()
+    address = place.web.refused("/site.git")
+    with_password = address.replace("//", "//me:sesame@")
+    in_site(place, "remote", "set-url", "origin", with_password)
+    for result in (place.run(), place.run("--repo", address), place.script()):
+        assert result.code in (1, 2)
+        assert "sesame" not in str(result) + str(result.report)
+    place.run("--repo", address).fails(1, "git fetch failed")  # it is the same repository
 
 
 def test_the_variables_of_a_git_hook_do_not_lead_astray(place, tmp_path):

@@ -16,6 +16,8 @@ from support.feedmaker import START, items, rss
 from support.script import Workplace
 from support.web import silent
 
+import superfeed
+
 KILLER = Path(__file__).parent / "support" / "killer.py"
 POINTS, GROUPS = 60, 4
 MAIN_SECTIONS = '\n[params]\nmainSections = ["posts"]\n'
@@ -85,7 +87,7 @@ def assert_finished(place, before, purges):
     assert set(place.origin.files("content/feeds")) == {
         path.relative_to(site).as_posix() for path in (site / "content/feeds").rglob("*.md")
     }
-    assert not list(site.parent.glob("site.new-*"))
+    assert not list(site.parent.glob("site.superfeed-*"))
     assert {path.name for path in place.script.tmp.iterdir()} <= {"hugo_cache"}  # hugo's own
 
 
@@ -215,6 +217,26 @@ def test_a_run_that_is_stopped_says_so_in_one_line_and_leaves_nothing(
     assert len(place.posts()) == 3
 
 
+@pytest.mark.parametrize("number", [number for number, _, _ in SIGNALS])
+def test_a_run_that_is_stopped_in_its_ping_ends_without_a_word(workplace, tmp_path, number):
+    """The work is done: what it did is told, on stdout and in the report."""
+    place = workplace
+    settle(place)
+    place.feeds_txt([place.web.feed("/a.xml", rss(items(2))).url])
+    flags = [part for pair in place.flags.items() for part in pair]
+    flags += ["--ping", place.web.serve("/ping", silent), "--report", str(tmp_path / "r.json")]
+    started = place.script.start(*flags, env=place.env)
+    give_up = time.monotonic() + 60
+    while not place.web.asked("/ping"):
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+    started.send_signal(number)
+    result = place.script.finish(started, timeout=5, report=tmp_path / "r.json")
+    assert (result.code, result.err) == (-number, "")
+    assert result.report["posts"]["new"] == 2
+    assert "2 new" in result.out
+
+
 STAGES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 
 
@@ -227,11 +249,11 @@ def test_a_run_that_does_nothing_between_leaves_a_killed_one_to_be_finished(work
     workplace.run().ok()
     feed.body = rss(items(3))
     (workplace.site / ".git/index.lock").touch()
-    (workplace.script.app / "site.new-killed").mkdir()
+    (workplace.script.app / f"site{superfeed.TWIN}killed").mkdir()
     workplace.run(*([between] if isinstance(between, str) else between)).ok()
     workplace.run().ok()
     assert len(workplace.posts()) == 3
-    assert not (workplace.script.app / "site.new-killed").exists()
+    assert not (workplace.script.app / f"site{superfeed.TWIN}killed").exists()
 
 
 def alive(pid) -> bool:

@@ -5,10 +5,12 @@ import multiprocessing
 import pickle
 import signal
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
 
+import superfeed
 from superfeed import FeedError, find_feed, parse_document, parse_within, read_document
 
 URL = "https://feeds.example/news/feed.xml"
@@ -462,3 +464,20 @@ def test_a_json_feed_that_breaks_off_gives_the_entries_before_the_break():
     assert document.title == "Notes"
     assert [entry.title for entry in document.entries] == ["Entry 0", "Entry 1", "Entry 2"]
     assert "not well-formed" in document.warning
+
+
+def test_a_document_that_never_ends_does_not_hold_up_the_others(tmp_path, monkeypatch):
+    """A regular expression at work lets no other thread run: the run's requests would time out."""
+    monkeypatch.setattr(superfeed, "PARSE_TIMEOUT_S", 4.0)
+    body = tmp_path / "slow"
+    body.write_text(rss(f"<item><title>x</title><author>{'a' * 150_000}</author></item>"))
+    good = tmp_path / "good"
+    good.write_text(rss("<item><title>One</title></item>"))
+    with closing(superfeed.Reader("summary")) as reader:
+        start = time.monotonic()
+        slow = reader.submit(superfeed.Answer("ok", body=body))
+        more = reader.submit(superfeed.Answer("ok", body=good))
+        assert time.monotonic() - start < 3.5
+        assert [entry.title for entry in more.result().entries] == ["One"]
+        with pytest.raises(FeedError, match="takes too long to parse; given up after 4 s"):
+            slow.result()

@@ -45,6 +45,7 @@ def test_a_purge_is_owed_from_before_the_first_upload_and_paid_first_by_the_next
     assert not place.cloudflare.purges
     assert set(place.s3.puts) < set(owed(place))
 
+    unpaid = len(owed(place))
     place.s3.heal()
     place.s3.forget()
     asked_first = []
@@ -54,6 +55,7 @@ def test_a_purge_is_owed_from_before_the_first_upload_and_paid_first_by_the_next
     done = place.run().ok().report
     assert f"{HOME}/about/" in asked_first[0]  # before the first feed was asked
     assert done["purge"]["owed"] == 0
+    assert done["purge"]["paths"] > 2 * unpaid  # the debt is counted too
     assert owed(place) == []
     assert "index.html" in place.s3.puts
     assert f"{HOME}/" in purged(place)
@@ -123,12 +125,41 @@ def test_a_draft_and_a_dropped_entry_leave_the_target(place):
     assert "strange.html" in keys(place)
 
 
+def test_a_draft_leaves_the_target_wherever_the_site_puts_its_page(place):
+    config = place.origin.read("hugo.toml")
+    place.origin.commit(
+        {"hugo.toml": config + '\n[permalinks.page]\nfeeds = "/:year/:contentbasename/"\n'}
+    )
+    place.run().ok()
+    page = page_of(place, 1)
+    assert "feeds" not in page
+    place.bucket.put("2026/mine-0123456789ab/index.html")
+    post = next(path for path in place.posts() if "entry-1-of" in path)
+    text = place.origin.read(post)
+    place.origin.commit({post: text.replace("---\n", "---\ndraft: true\n", 1)})
+    assert place.run().ok().report["deploy"]["deleted"] == 1
+    assert page not in keys(place)
+
+
 def test_delete_removes_nothing_at_all_when_it_would_be_too_much(place):
     for number in range(3):
         place.bucket.put(f"strange-{number}.html")
     place.run("--delete", "--max-delete", "2").fails(1, "3 objects", "--max-delete 3")
     assert len(place.bucket.keys()) == 3
     assert place.run("--delete", "--max-delete", "3").ok().report["deploy"]["deleted"] == 3
+
+
+@pytest.mark.parametrize("target", ["a bucket", "a folder"])
+def test_delete_spares_the_runs_own_state(place, tmp_path, target):
+    """Else each run would fetch everything anew, and forget what it owes."""
+    if target == "a bucket":
+        place.flags["--state"] = f"{place.bucket.url}/state.json"
+        place.bucket.put("strange.html")
+    else:
+        place.flags |= {"--deploy": str(tmp_path / "www"), "--state": str(tmp_path / "www/st.json")}
+    place.run("--delete").ok()
+    assert place.run("--delete").ok().report["feeds"][0]["status"] == "unchanged"
+    assert "strange.html" not in keys(place)
 
 
 def test_a_dry_run_tells_uploads_deletions_and_purges_in_their_order(place):
