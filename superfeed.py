@@ -4316,7 +4316,8 @@ def check_config(config: Config) -> None:
         except OSError as error:
             fault = f"cannot write {config.report}: {error.strerror}"
             raise ConfigError(fault, "see --report") from error
-    if config.cloudflare and not os.environ.get("CLOUDFLARE_API_TOKEN"):
+    purges = not (config.check or config.dry_run or "purge" in config.skip)
+    if config.cloudflare and purges and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
 
 
@@ -4430,6 +4431,21 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+@contextmanager
+def usable_stdout() -> Iterator[None]:
+    """Bear with a stdout that is closed, knows ASCII alone, or whose `| head` has seen enough."""
+    sys.stdout = sys.stdout or io.StringIO()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def tell(text: str) -> None:
     """Print a result; whoever reads it may have seen enough."""
     with suppress(BrokenPipeError):
@@ -4518,6 +4534,12 @@ class Run:
     def section(self) -> Path:
         """The folder of the posts, relative to the checkout."""
         return Path(self.site.content_dir, self.config.section)
+
+    def forget_killed(self) -> None:
+        """Take away what tells that the run before this one was killed."""
+        self.was_killed = False
+        for path in self.remains:
+            shutil.rmtree(path, ignore_errors=True)  # its git may still write there
 
     def save_state(self) -> None:
         """Save the state."""
@@ -4878,13 +4900,10 @@ def read_all(
     with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
         pending: dict[str, Future[Document]] = {}
         for feed, answer in fetch_all(web, asked, states, run.config.jobs):
-            key = feed_id(feed)
-            answers[key] = answer
+            answers[key := feed_id(feed)] = answer
             if answer.status == "ok":
                 pending[key] = reader.submit(hide_address(feed, answer))
             tell(host_of(feed.url))
-            what = host_of(feed.url) or feed.url, answer.status, answer.http, answer.seconds
-            log.debug("line %d, %s: %s, HTTP %s, %.2f s", feed.line, *what)
         return {
             key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
         }
@@ -5087,6 +5106,8 @@ def feed_report(
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
     key = feed_id(feed)
+    what = host_of(feed.url) or "a file", answer.status, answer.http, answer.seconds
+    log.debug("line %d, %s: %s, HTTP %s, %.2f s", feed.line, *what)
     moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
@@ -5399,9 +5420,7 @@ def need_checkout(run: Run) -> None:
         raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
     if run.was_killed:
         clear_remains(checkout)
-        run.was_killed = False
-        for path in run.remains:
-            shutil.rmtree(path, ignore_errors=True)  # the killed run's git may still write there
+        run.forget_killed()
     settle(checkout)
 
 
@@ -5869,21 +5888,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as error:
         report.error = StoppedError(error.args[0])
     return finish(config, report)
-
-
-@contextmanager
-def usable_stdout() -> Iterator[None]:
-    """Bear with a stdout that is closed, knows ASCII alone, or whose `| head` has seen enough."""
-    sys.stdout = sys.stdout or io.StringIO()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        yield
-    finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

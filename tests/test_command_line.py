@@ -234,6 +234,12 @@ def test_settings_that_cannot_work_are_refused_before_anything(settings, argv, w
     assert words in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize("flag", ["--check", "--dry-run", "--skip=purge"])
+def test_a_run_that_purges_nothing_needs_no_token(settings, flag):
+    """The conf says where to purge, cron's environment holds the token: a shell has none."""
+    assert settings(flag, conf="cloudflare = zone").cloudflare == "zone"
+
+
 # ---------------------------------------------------------------- help and version
 
 
