@@ -35,18 +35,23 @@ def feed_address(number):
     return PRIVATE if number == 3 else f"https://feed{number}.example/atom.xml"
 
 
-def write_post(site, number, date, title=None):
+def source_name(number):
+    """Of the first six "Source 0"; of more, names of all letters."""
+    return f"Source {number}" if number < 6 else f"{chr(65 + number % 26)} source {number}"
+
+
+def write_post(site, number, date, title=None, *, sources=6, link=None):
     """One post as superfeed writes it; its source and group follow from its number."""
-    source = number % 6
+    source = number % sources
     group = list(GROUPS)[source % 2]
-    link = f"https://original{number}.example/a?b=1&c=2"
+    link = link or f"https://original{number}.example/a?b=1&c=2"
     name = f"{number:012x}"
     description = f"What {number} says & more <i>. " + "word " * 50
     write(
         site / f"content/feeds/{group}/{date:%Y/%m}/post-{name}.md",
         f"---\ntitle: {quote(title or f'Title {number}')}\ndate: {date:%Y-%m-%dT%H:%M:%SZ}\n"
         f"description: {quote(description)}\ncanonicalURL: {quote(link)}\nsource:\n"
-        f"  name: {quote(f'Source {source}')}\n  site: {quote('https://blog.example/')}\n"
+        f"  name: {quote(source_name(source))}\n  site: {quote('https://blog.example/')}\n"
         f"  feed: {quote(feed_address(source))}\n  link: {quote(link)}\n  id: {quote(name)}\n"
         f"  author: {quote('An <Author>')}\n  image: {quote('https://img.example/a.png')}\n"
         f"  enclosure: {quote('https://media.example/a.mp3?a=1&b=2')}\n"
@@ -59,7 +64,7 @@ def write_post(site, number, date, title=None):
 def write_sources(site, newest):
     for source, (date, group) in newest.items():
         feed = feed_address(source)
-        facts = {"name": f"Source {source}", "feed": feed, "site": "https://blog.example/"}
+        facts = {"name": source_name(source), "feed": feed, "site": "https://blog.example/"}
         facts |= {"group": group, "newest": f"{date:%Y-%m-%dT%H:%M:%SZ}"}
         if source == 4:
             facts["failing_since"] = "2026-11-09T04:00:00Z"
@@ -67,8 +72,8 @@ def write_sources(site, newest):
         write(site / f"data/superfeed/{name}.json", json.dumps(facts))
 
 
-def make_site(site, dates, *, render=""):
-    """A copy of the starter with one post a date, the last one hostile."""
+def make_site(site, dates, *, render="", **kind):
+    """A copy of the starter with one post a date, the second one hostile."""
     shutil.copytree(STARTER, site)
     cascade = f"cascade:\n- target:\n    kind: page\n  build:\n    list: local\n{render}"
     for folder, title in {"": "Feeds", **GROUPS}.items():
@@ -76,7 +81,7 @@ def make_site(site, dates, *, render=""):
         write(path, f"---\ntitle: {quote(title)}\n{cascade}---\n")
     newest = {}
     for number, date in enumerate(dates):
-        source, group = write_post(site, number, date, HOSTILE if number == 1 else None)
+        source, group = write_post(site, number, date, HOSTILE if number == 1 else None, **kind)
         newest[source] = max(newest.get(source, (date, group)), (date, group))
     write_sources(site, newest)
     return site
@@ -239,15 +244,162 @@ def digests(public):
     return {p.relative_to(public): hashlib.sha256(p.read_bytes()).digest() for p in files}
 
 
+def changed(before, after):
+    """The files that differ between two outputs, those of only one of them included."""
+    before, after = digests(before), digests(after)
+    return {path for path in before | after if before.get(path) != after.get(path)}
+
+
 @pytest.mark.parametrize("later", [dt.timedelta(minutes=5), dt.timedelta(days=1)])
 def test_one_new_entry_changes_at_most_15_files(tmp_path, public, later):
     """A day later is a new day, a new month and a new page for each."""
     site = make_site(tmp_path / "site", past(120))
     source, group = write_post(site, 1234, NEWEST + later)
     write_sources(site, {source: (NEWEST + later, group)})
-    before, after = digests(public), digests(build(site))
-    changed = {path for path in before | after if before.get(path) != after.get(path)}
-    assert 5 < len(changed) <= 15, sorted(changed)
+    assert 5 < len(changed(public, build(site))) <= 15
+
+
+# A larger list: 2,000 entries of 200 sources in two months, and one day of 342 more, most of them
+# in one second, as the first run meets them in feeds without dates.
+SOURCES = 200
+FLOOD = NEWEST.replace(hour=8) - dt.timedelta(days=4)
+LARGE = [
+    *past(2000, dt.timedelta(minutes=40)),
+    *[FLOOD] * 250,
+    *(FLOOD + dt.timedelta(minutes=9 * n) for n in range(92)),
+]
+
+
+@pytest.fixture(scope="module")
+def large_site(tmp_path_factory):
+    return make_site(tmp_path_factory.mktemp("large") / "site", LARGE, sources=SOURCES)
+
+
+@pytest.fixture(scope="module")
+def large(large_site, tmp_path_factory):
+    """The output of the large site, apart from where later builds put theirs."""
+    return shutil.copytree(build(large_site), tmp_path_factory.mktemp("large") / "public")
+
+
+def originals(path):
+    return [link for link in Page(path).links() if link.startswith("https://original")]
+
+
+def test_no_page_of_a_large_site_reaches_30_kb(large):
+    assert not [path for path in pages(large) if path.stat().st_size >= 30_000]
+
+
+def test_the_archive_of_a_large_site_leads_to_every_entry_once(large):
+    """Days and their parts hold all; what a split day itself shows stands in its parts as well."""
+    found = []
+    for day in large.glob("archive/????-??-??"):
+        parts = list(day.glob("*/index.html"))
+        found += [link for path in parts or [day / "index.html"] for link in originals(path)]
+    assert len(found) == len(LARGE)
+    assert len(set(found)) == len(LARGE)
+
+
+def test_a_day_too_full_for_one_page_shows_some_of_each_part_and_how_many_there_are(large):
+    day = large / f"archive/{FLOOD:%Y-%m-%d}"
+    page = Page(day / "index.html")
+    parts = {link for link in page.links() if re.search(rf"/{day.name}/[^/]+/$", link)}
+    assert len(parts) > 2
+    for link in parts:
+        part = large / link.removeprefix("/blog/") / "index.html"
+        all_of_it = originals(part)
+        assert set(originals(day / "index.html")) & set(all_of_it), link
+        said = Page(part).text_in("h2") + page.text_in("p")
+        assert f"{len(all_of_it)} entries" in said, link
+
+
+def test_a_month_always_shows_entries_of_each_of_its_days(large):
+    """This month has 20 times what fits on its page."""
+    shown = set(originals(large / "archive/2026-11/index.html"))
+    days = list(large.glob("archive/2026-11-??/index.html"))
+    assert len(days) == 30
+    for day in days:
+        parts = [day, *day.parent.glob("*/index.html")]
+        assert shown & {link for path in parts for link in originals(path)}, day
+
+
+def test_a_month_that_fits_shows_all_its_entries_with_excerpts_if_these_fit(public, tmp_path):
+    full = Page(public / "archive/2026-10/index.html")
+    assert len(full.text_in("li")) > 2 * 40
+    assert not full.text_in("h3")
+    few = Page(build(make_site(tmp_path / "site", past(20))) / "archive/2026-11/index.html")
+    assert len(few.text_in("h3")) == 20
+    assert len([text for text in few.text_in("p") if text.startswith("What")]) == 20
+
+
+@pytest.mark.parametrize(("count", "tag"), [(20, "h3"), (60, "li")])
+def test_a_day_shows_excerpts_while_they_fit_and_titles_alone_beyond(tmp_path, count, tag):
+    public = build(make_site(tmp_path / "site", past(count, dt.timedelta(minutes=5))))
+    page = Page(public / "archive/2026-11-30/index.html")
+    assert page.text_in("h2") == [f"{count} entries"]
+    assert len([text for text in page.text_in(tag) if text.startswith("Title")]) == count - 1
+    assert not [text for text in page.text_in("main") if tag == "li" and "What" in text]
+
+
+def test_older_leads_from_the_home_page_and_each_group_to_entries(large):
+    for name in ("", "feeds/cloud", "feeds/science", "feeds"):
+        links = Page(large / name / "index.html").links()
+        older = [link for link in links if re.search(r"/archive/\d{4}-\d\d(-\d\d)?/$", link)]
+        days = [link for link in older if link.count("-") == 2]
+        assert days, name
+        for link in older:
+            assert originals(large / link.removeprefix("/blog/") / "index.html"), link
+
+
+def test_each_day_leads_to_the_one_before_it(large):
+    days = sorted(path.name for path in large.glob("archive/????-??-??"))
+    for before, day in itertools.pairwise(days):
+        assert f"/blog/archive/{before}/" in Page(large / f"archive/{day}/index.html").links()
+
+
+def test_the_sources_of_a_large_list_stand_on_pages_of_their_groups_each_once(large):
+    listed = []
+    for group in ("cloud", "science"):
+        parts = [*large.glob(f"sources/{group}/index.html"), *large.glob(f"sources/{group}/*/*")]
+        assert parts, group
+        index = Page(large / "sources/index.html").links()
+        for part in parts:
+            assert f"/blog/{part.parent.relative_to(large)}/" in index
+            tags = Page(part).tags
+            listed += [dict(at)["href"] for tag, at in tags if at.get("class") == "title"]
+    assert len(listed) == len(set(listed)) == SOURCES
+
+
+def test_one_new_entry_changes_at_most_15_files_of_a_large_site(large_site, large):
+    """Its day is one that has parts, its group's sources have pages of their own."""
+    when = FLOOD + dt.timedelta(hours=15)
+    source, group = write_post(large_site, 9000, when, sources=SOURCES)
+    write_sources(large_site, {source: (NEWEST, group)})
+    assert 5 < len(changed(large, build(large_site))) <= 15
+
+
+def test_the_entry_that_is_too_much_for_its_page_makes_two_of_it_and_changes_no_other(tmp_path):
+    """With addresses of 3.9 kB five entries fill a page: the sixth splits the day."""
+    long = [f"https://original.example/{n}/{'x' * 3900}" for n in range(6)]
+    site = make_site(tmp_path / "site", [date for date in past(60) if date.day != 20])
+    day = NEWEST.replace(day=20, hour=3)
+    for number, link in enumerate(long[:5]):
+        write_post(site, 600 + number, day + dt.timedelta(hours=4 * number), link=link)
+    before = shutil.copytree(build(site), tmp_path / "before")
+    assert not list(before.glob("archive/2026-11-20/*/index.html"))
+    write_post(site, 605, day + dt.timedelta(hours=20), link=long[5])
+    after = build(site)
+    assert len(list(after.glob("archive/2026-11-20/*/index.html"))) == 2
+    assert 5 < len(changed(before, after)) <= 15
+    assert all(path.stat().st_size < 30_000 for path in after.glob("archive/**/*.html"))
+
+
+def test_the_sitemap_names_every_page_but_the_entries(public):
+    """Neither the entries, whose originals are elsewhere, nor dates, which would change hourly."""
+    found = ET.parse(public / "sitemap.xml").getroot()
+    names = [(len(row), row[0].text.removeprefix("https://host.example/blog/")) for row in found]
+    own = [path.parent.relative_to(public).as_posix() for path in pages(public)]
+    own = [name for name in own if "post-" not in name]
+    assert sorted(names) == sorted((1, "" if name == "." else f"{name}/") for name in set(own))
 
 
 def test_entries_that_are_only_listed_have_no_page_and_no_link_to_one(tmp_path):
