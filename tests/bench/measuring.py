@@ -1,0 +1,121 @@
+"""What a command takes: wall and CPU seconds, memory, and what it said; for the benchmarks here.
+
+Memory is said twice. `own_mb` is what getrusage knows of the largest single process, exact.
+`all_mb` is what all its processes held at once, shared pages counted once: looked at every 30 ms,
+so a lower bound, and on Linux only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# In a process of its own and a small one: the peak of a child counts what it was forked from.
+LAUNCHER = """
+import json, os, sys, time
+told, *argv = sys.argv[1:]
+begun = time.monotonic()
+child = os.posix_spawnp(argv[0], argv, os.environ)
+_, status, used = os.wait4(child, 0)
+wall = time.monotonic() - begun
+code, cpu = os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+with open(told, "w") as file:
+    json.dump([code, wall, cpu, used.ru_maxrss], file)
+"""
+RSS_BYTES = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
+LOOK_EVERY_S = 0.03
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one command took."""
+
+    wall_s: float
+    cpu_s: float
+    own_mb: float
+    all_mb: float = 0.0
+    out: str = ""
+
+
+def measure(
+    *command: object, cwd: Path, env: Mapping[str, str] | None = None, look: bool = True
+) -> Figure:
+    """Run a command to its end, all its children counted; `look` costs the other core a little."""
+    told, said, erred = (cwd / f"measured.{name}" for name in ("json", "out", "err"))
+    argv = [sys.executable, "-I", "-S", "-c", LAUNCHER, told, *command]
+    with said.open("wb") as out, erred.open("wb") as err:
+        process = subprocess.Popen(
+            [str(part) for part in argv],
+            cwd=cwd,
+            env=dict(env) if env else None,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+        )
+        all_mb = _highest(process) if look else 0.0
+        process.wait()
+    code, wall_s, cpu_s, rss = json.loads(told.read_text())
+    if code:
+        words = " ".join(str(part) for part in command[:6])
+        sys.exit(f"{words} ...: exit {code}\n{erred.read_text()[-2000:]}")
+    return Figure(wall_s, cpu_s, rss * RSS_BYTES / 1e6, all_mb, said.read_text().strip())
+
+
+def _highest(process: subprocess.Popen[bytes]) -> float:
+    highest = 0.0
+    while process.poll() is None:
+        highest = max(highest, sum(held_mb(child) for child in children(process.pid)))
+        time.sleep(LOOK_EVERY_S)
+    return highest
+
+
+def held_mb(pid: int) -> float:
+    """What a process and its children hold now; shared pages are counted once (Linux)."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    own = next((int(line.split()[1]) for line in text.splitlines() if line[:4] == "Pss:"), 0)
+    return own * 1024 / 1e6 + sum(held_mb(child) for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(name) for name in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def show(name: str, figure: Figure, peer: Figure | None = None, peer_name: str = "") -> None:
+    """Print a line: the figure, and what share of its peer's it is."""
+    cost = f"{figure.wall_s:7.2f} s {figure.cpu_s:7.2f} s CPU {figure.own_mb:5.0f} MB"
+    cost += f" (all {figure.all_mb:.0f})" if figure.all_mb > figure.own_mb * 1.1 else ""
+    ratio = ""
+    if peer:
+        wall, cpu = figure.wall_s / peer.wall_s, figure.cpu_s / peer.cpu_s
+        ratio = f"{wall:.2f} x wall, {cpu:.2f} x CPU {'of ' if peer_name else ''}{peer_name}"
+    print(f"{name:38} {cost:42} {ratio}".rstrip(), flush=True)
+
+
+def missing(name: str, why: str) -> None:
+    print(f"{name} is left out: {why}", flush=True)
+
+
+def machine() -> str:
+    """Name, CPU, cores and memory of this machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line.partition(":")[2].strip() for line in lines if line[:10] == "model name")
+    except (OSError, StopIteration):
+        cpu = platform.processor() or platform.machine()
+    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    place = f"{platform.node()}: {cpu}, {os.cpu_count()} cores, {memory_gb:.0f} GB"
+    load = os.getloadavg()[0]
+    return f"{place}, {platform.platform()}, Python {platform.python_version()}, load {load:.1f}"
