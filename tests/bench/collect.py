@@ -1,6 +1,7 @@
 """Fetch, parse and write 500 feeds: superfeed beside curl, feedparser and hugo, in one run.
 
-    python tests/bench/collect.py [--feeds 500] [--only http|https|parse|posts] [--corpus FOLDER]
+    python tests/bench/collect.py [--feeds 500] [--only http|https|parse|posts] [--warm 3]
+                                   [--corpus FOLDER]
 
 http, https: each feed on a loopback address of its own, 50 to 300 ms away; cold is all documents,
 warm all 304. "fetch alone" is superfeed's own network code without parsing, the import included.
@@ -155,13 +156,13 @@ def tls_context(folder: Path, number: int) -> ssl.SSLContext:
     return context
 
 
-def serve(folder: Path, numbers: range, port: int, certificates: Path | None, ready) -> None:
+def serve(folder, numbers, port, certificates, latency_s, ready) -> None:
     """Answer for these feeds, each on its own address, after its latency."""
 
     async def talk(number, reader, writer):
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                await asyncio.sleep(random.Random(number).uniform(0.05, 0.3))
+                await asyncio.sleep(random.Random(number).uniform(*latency_s))
                 fresh = b"if-none-match:" in head.lower()
                 body = b"" if fresh else (folder / f"{number}.xml").read_bytes()
                 status = b"304 Not Modified" if fresh else b"200 OK"
@@ -191,21 +192,16 @@ def serve(folder: Path, numbers: range, port: int, certificates: Path | None, re
 class FeedServer:
     """So many processes that share the feeds; `cpu_s` is what they have used so far."""
 
-    def __init__(self, folder: Path, count: int, certificates: Path | None):
+    def __init__(self, folder: Path, count: int, certificates=None, latency_s=(0.05, 0.3)):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        workers, ready = (2 if certificates else 1), multiprocessing.Queue()
-        self.processes = [
-            multiprocessing.Process(
-                target=serve,
-                args=(folder, range(first, count, workers), self.port, certificates, ready),
-                daemon=True,
-            )
-            for first in range(workers)
-        ]
-        for process in self.processes:
-            process.start()
+        workers, ready, self.processes = (2 if certificates else 1), multiprocessing.Queue(), []
+        for first in range(workers):
+            numbers = range(first, count, workers)
+            args = (folder, numbers, self.port, certificates, latency_s, ready)
+            self.processes.append(multiprocessing.Process(target=serve, args=args, daemon=True))
+            self.processes[-1].start()
         for _ in self.processes:
             ready.get(timeout=60)
 
@@ -288,7 +284,7 @@ def show_server(cpu_s: float) -> None:
     print(f"{'  the server meanwhile':38} {'':9} {cpu_s:7.2f} s CPU", flush=True)
 
 
-def bench_fetch(bench: Bench, count: int, scheme: str) -> None:
+def bench_fetch(bench: Bench, count: int, scheme: str, rounds: int) -> None:
     if scheme == "https":
         write_certificates(bench.folder, count)
     server = FeedServer(bench.folder, count, bench.folder if scheme == "https" else None)
@@ -309,7 +305,7 @@ def bench_fetch(bench: Bench, count: int, scheme: str) -> None:
         show(f"superfeed, cold, {scheme}: fetch alone", own, peer)
         show_server(server.cpu_s - before)
         show(f"superfeed, cold, {scheme}: to commit", bench.superfeed()[0])
-        for _ in range(3):
+        for _ in range(rounds):
             before = server.cpu_s
             peer = bench.measure(*curl, "-H", 'If-None-Match: "1"')
             show(f"curl, warm, {scheme}", peer)
@@ -393,14 +389,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--feeds", type=int, default=500)
     parser.add_argument("--only", choices=("http", "https", "parse", "posts"))
-    parser.add_argument("--corpus", type=Path)
+    parser.add_argument("--warm", type=int, default=3, help="runs that are all 304")
+    parser.add_argument("--corpus", type=Path, help="a folder of real feed documents")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder))
         names = [f"{number}.xml" for number in range(args.feeds)]
         parts = {
-            "http": lambda: bench_fetch(bench, args.feeds, "http"),
-            "https": lambda: bench_fetch(bench, args.feeds, "https"),
+            "http": lambda: bench_fetch(bench, args.feeds, "http", args.warm),
+            "https": lambda: bench_fetch(bench, args.feeds, "https", args.warm),
             "parse": lambda: bench_parse(bench, names),
             "posts": lambda: bench_posts(bench, args.feeds),
         }

@@ -2,7 +2,7 @@
 
     python tests/bench/deploy.py [--files 10000] [--server rclone|seaweedfs] [--aws PATH]
 
-Cold is a first upload; nothing changed is the same again with every file touched, as a rebuild touches them;
+Cold is a first upload; nothing changed is with every file touched, as a rebuild touches them;
 then 20 files differ, ten of them in the same size. The servers are `rclone serve s3` and SeaweedFS;
 their own work is in everybody's wall time. nginx stands in front where it is installed: its log
 counts the requests. Peers that are not installed are left out: hugo comes with superfeed, rclone

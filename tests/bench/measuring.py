@@ -93,14 +93,16 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def show(name: str, figure: Figure, peer: Figure | None = None, peer_name: str = "") -> None:
-    """Print a line: the figure, and what share of its peer's it is."""
-    cost = f"{figure.wall_s:7.2f} s {figure.cpu_s:7.2f} s CPU {figure.own_mb:5.0f} MB"
+def show(name: str, figure: Figure, peer: Figure | None = None, of: str = "", unit="s") -> None:
+    """Print a line: the figure, in s or ms, and what share of its peer's it is."""
+    times, digits = (1, 2) if unit == "s" else (1000, 0)
+    wall, cpu = (f"{part * times:7.{digits}f} {unit}" for part in (figure.wall_s, figure.cpu_s))
+    cost = f"{wall} {cpu} CPU {figure.own_mb:5.0f} MB"
     cost += f" (all {figure.all_mb:.0f})" if figure.all_mb > figure.own_mb * 1.1 else ""
     ratio = ""
     if peer:
-        wall, cpu = figure.wall_s / peer.wall_s, figure.cpu_s / peer.cpu_s
-        ratio = f"{wall:.2f} x wall, {cpu:.2f} x CPU {'of ' if peer_name else ''}{peer_name}"
+        shares = figure.wall_s / peer.wall_s, figure.cpu_s / peer.cpu_s
+        ratio = "{:.2f} x wall, {:.2f} x CPU".format(*shares) + f" of {of}" * bool(of)
     print(f"{name:38} {cost:42} {ratio}".rstrip(), flush=True)
 
 
