@@ -277,7 +277,7 @@ class Bench:
 
 def show_collect(seconds: float, peer: Figure) -> None:
     ratio = f"{seconds / peer.wall_s:.2f} x wall of curl's"
-    print(f"{'  its collect alone':38} {seconds:7.2f} s {'':32} {ratio}", flush=True)
+    print(f"{'  its collect alone':38} {seconds:7.2f} s {'':42} {ratio}", flush=True)
 
 
 def show_server(cpu_s: float) -> None:

@@ -252,7 +252,7 @@ def bench(name: str, folder: Path, public: Path, aws: str | None) -> None:
             figures = {}
             for peer, make in peers.items():
                 counting.take()
-                figure = measure(*make(buckets[peer].name), cwd=folder, env=env, look=False)
+                figure = measure(*make(buckets[peer].name), cwd=folder, env=env)
                 figures[peer] = replace(figure, out=counting.take())
             show(f"{name}: {phase}", figures)
         left = {peer: stale(public, bucket) for peer, bucket in buckets.items()}

@@ -1,8 +1,9 @@
 """What a command takes: wall and CPU seconds, memory, and what it said; for the benchmarks here.
 
-Memory is said twice. `own_mb` is what getrusage knows of the largest single process, exact.
-`all_mb` is what all its processes held at once, shared pages counted once: looked at every 30 ms,
-so a lower bound, and on Linux only.
+Memory is said three times. `own_mb` is the peak of the command's own process, `largest_mb` that of
+the largest one it started (getrusage knows no other: superfeed's is often hugo's). `all_mb` is what
+all of them held at once, shared pages counted once: looked at every 30 ms, so a lower bound, and on
+Linux only.
 """
 
 from __future__ import annotations
@@ -40,14 +41,13 @@ class Figure:
     wall_s: float
     cpu_s: float
     own_mb: float
-    all_mb: float = 0.0
+    largest_mb: float
+    all_mb: float
     out: str = ""
 
 
-def measure(
-    *command: object, cwd: Path, env: Mapping[str, str] | None = None, look: bool = True
-) -> Figure:
-    """Run a command to its end, all its children counted; `look` costs the other core a little."""
+def measure(*command: object, cwd: Path, env: Mapping[str, str] | None = None) -> Figure:
+    """Run a command to its end, all its children counted; exits when it fails."""
     told, said, erred = (cwd / f"measured.{name}" for name in ("json", "out", "err"))
     argv = [sys.executable, "-I", "-S", "-c", LAUNCHER, told, *command]
     with said.open("wb") as out, erred.open("wb") as err:
@@ -59,31 +59,54 @@ def measure(
             stdout=out,
             stderr=err,
         )
-        all_mb = _highest(process) if look else 0.0
-        process.wait()
+        looked = _watch(process)
     code, wall_s, cpu_s, rss = json.loads(told.read_text())
     if code:
         words = " ".join(str(part) for part in command[:6])
         sys.exit(f"{words} ...: exit {code}\n{erred.read_text()[-2000:]}")
-    return Figure(wall_s, cpu_s, rss * RSS_BYTES / 1e6, all_mb, said.read_text().strip())
+    largest_mb = rss * RSS_BYTES / 1e6
+    own_mb = largest_mb if looked.is_own_largest else looked.own_mb
+    return Figure(wall_s, cpu_s, own_mb, largest_mb, looked.all_mb, said.read_text().strip())
 
 
-def _highest(process: subprocess.Popen[bytes]) -> float:
-    highest = 0.0
-    while process.poll() is None:
-        highest = max(highest, sum(held_mb(child) for child in children(process.pid)))
+@dataclass
+class Looked:
+    """What was seen of a command's memory while it ran."""
+
+    own_mb: float = 0.0
+    other_mb: float = 0.0  # the largest of those it started
+    all_mb: float = 0.0
+
+    @property
+    def is_own_largest(self) -> bool:
+        return self.own_mb >= self.other_mb
+
+
+def _watch(launcher: subprocess.Popen[bytes]) -> Looked:
+    looked = Looked()
+    while launcher.poll() is None:
+        for pid in children(launcher.pid):
+            others = descendants(pid)
+            looked.own_mb = max(looked.own_mb, memory_mb(pid, "status", "VmHWM:"))
+            peaks = [memory_mb(other, "status", "VmHWM:") for other in others]
+            looked.other_mb = max([looked.other_mb, *peaks])
+            held = [memory_mb(one, "smaps_rollup", "Pss:") for one in (pid, *others)]
+            looked.all_mb = max(looked.all_mb, sum(held))
         time.sleep(LOOK_EVERY_S)
-    return highest
+    return looked
 
 
-def held_mb(pid: int) -> float:
-    """What a process and its children hold now; shared pages are counted once (Linux)."""
+def memory_mb(pid: int, file: str, name: str) -> float:
+    """Read a line of a process's /proc; 0 when it has gone, or where there is no /proc."""
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0.0
-    own = next((int(line.split()[1]) for line in text.splitlines() if line[:4] == "Pss:"), 0)
-    return own * 1024 / 1e6 + sum(held_mb(child) for child in children(pid))
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), 0) * 1024 / 1e6
+
+
+def descendants(pid: int) -> list[int]:
+    return [one for child in children(pid) for one in (child, *descendants(child))]
 
 
 def children(pid: int) -> list[int]:
@@ -98,12 +121,14 @@ def show(name: str, figure: Figure, peer: Figure | None = None, of: str = "", un
     times, digits = (1, 2) if unit == "s" else (1000, 0)
     wall, cpu = (f"{part * times:7.{digits}f} {unit}" for part in (figure.wall_s, figure.cpu_s))
     cost = f"{wall} {cpu} CPU {figure.own_mb:5.0f} MB"
-    cost += f" (all {figure.all_mb:.0f})" if figure.all_mb > figure.own_mb * 1.1 else ""
+    more = {"largest": figure.largest_mb, "all": figure.all_mb}
+    told = [f"{name} {mb:.0f}" for name, mb in more.items() if mb > figure.own_mb * 1.1]
+    cost += f" ({', '.join(told)})" if told else ""
     ratio = ""
     if peer:
         shares = figure.wall_s / peer.wall_s, figure.cpu_s / peer.cpu_s
         ratio = "{:.2f} x wall, {:.2f} x CPU".format(*shares) + f" of {of}" * bool(of)
-    print(f"{name:38} {cost:42} {ratio}".rstrip(), flush=True)
+    print(f"{name:38} {cost:52} {ratio}".rstrip(), flush=True)
 
 
 def missing(name: str, why: str) -> None:

@@ -2,8 +2,8 @@
 
 Each prints superfeed's figure, its peer's in the same run, and the ratio; all of them together take
 half an hour. --small only shows that they work. Wall times mean little on a machine that does
-something else: trust CPU and ratios. MB are those of the largest process; all of a command's
-processes together stand in brackets where that is more. The benchmark of real documents wants a
+something else: trust CPU and ratios. MB are the command's own; where others it started held more,
+the largest of them and all together stand in brackets. The benchmark of real documents wants a
 folder of them: --corpus FOLDER.
 """
 
@@ -19,12 +19,12 @@ from measuring import machine
 
 HERE = Path(__file__).resolve().parent
 SMALL = {  # what makes each one quick
+    "startup": ["--rounds", "1"],
     "collect": ["--feeds", "6", "--warm", "1"],
     "corpus_report": [HERE.parent / "hostile"],
     "deploy": ["--files", "40"],
     "hot": ["--feeds", "2"],
     "repository": ["30", "3"],
-    "startup": ["--rounds", "1"],
 }
 
 

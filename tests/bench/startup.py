@@ -35,14 +35,14 @@ def medians(bench: Bench, commands: Mapping[str, list[object]], rounds: int) -> 
     taken: dict[str, list[Figure]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
-            taken[name].append(measure(*command, cwd=bench.folder, env=bench.env, look=False))
+            taken[name].append(measure(*command, cwd=bench.folder, env=bench.env))
     return {
         name: Figure(*(statistics.median(getattr(f, part) for f in figures) for part in PARTS))
         for name, figures in taken.items()
     }
 
 
-PARTS = ("wall_s", "cpu_s", "own_mb")
+PARTS = ("wall_s", "cpu_s", "own_mb", "largest_mb", "all_mb")
 
 
 def runs(bench: Bench, port: int) -> dict[str, list[object]]:
@@ -62,7 +62,7 @@ def runs(bench: Bench, port: int) -> dict[str, list[object]]:
 
 
 def show_stages(bench: Bench, command: list[object]) -> None:
-    figure = measure(*command, cwd=bench.folder, env=bench.env, look=False)
+    figure = measure(*command, cwd=bench.folder, env=bench.env)
     report = json.loads(bench.report.read_text())
     assert report["feeds"][0]["status"] == "unchanged", report["feeds"]
     stages = {name: seconds for name, seconds in report["seconds"].items() if seconds}
