@@ -5,11 +5,14 @@ python tests/bench/repository.py [POSTS [COMMITS]]
 
 from __future__ import annotations
 
+import resource
 import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+from measuring import RSS_BYTES, machine
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import superfeed
@@ -61,11 +64,17 @@ def main(posts: int, commits: int) -> None:
         seconds, after = time.monotonic() - start, size_mb(site / ".git")
         checkout.git("gc", "-q")
         packed = size_mb(site / ".git")
+    own, largest = (
+        resource.getrusage(whose).ru_maxrss * RSS_BYTES / 1e6
+        for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    print(machine())
     print(f".git with {posts:,} posts: {before:.1f} MB")
     print(f"after {commits:,} commits of {PER_COMMIT}: {after:.1f} MB, {packed:.1f} packed")
     print(
         f"a commit: {seconds / commits * 1000:.0f} ms, {(packed - before) / commits * 1000:.1f} kB"
     )
+    print(f"peak memory: {own:.0f} MB itself, {largest:.0f} MB the largest git (gc)")
 
 
 if __name__ == "__main__":
