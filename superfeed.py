@@ -3430,6 +3430,7 @@ def aws_errors(where: str) -> Iterator[None]:
 def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
     """Make a client of an AWS service; with it the credentials, none if there are none."""
     import boto3
+    import botocore.session
     from botocore.config import Config
 
     config = Config(
@@ -3441,7 +3442,11 @@ def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    session: Any = boto3.session.Session()  # boto3-stubs would need each service's name
+    core = botocore.session.get_session()
+    # As AWS's own CLI does: nothing here looks at a time, and reading those of 10,000 objects costs
+    # as much as all else of a listing.
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
+    session: Any = boto3.session.Session(botocore_session=core)
     try:
         client = session.client(service, endpoint_url=endpoint_url or None, config=config)
     except ValueError as error:
