@@ -3,6 +3,8 @@
 import functools
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from datetime import timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 from support.feedmaker import START, Item, atom, json_feed, rss
-from support.script import Script
+from support.script import REPO, Script
 from support.web import Web
 
 CHROMIUM = shutil.which("chromium")
@@ -361,3 +363,11 @@ def test_axe_finds_no_serious_fault_on_any_kind_of_page(look, kinds, scheme):
             if fault["impact"] in {"serious", "critical"}
         ]
     assert not found
+
+
+def test_the_readmes_picture_can_be_made_again(tmp_path):
+    picture = tmp_path / "screenshot.png"
+    make = [sys.executable, REPO / "tests/support/picture.py", picture]
+    subprocess.run(make, check=True, capture_output=True, timeout=120)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size < 200_000
