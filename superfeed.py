@@ -5334,26 +5334,27 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
 def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
     """Find a post that makes hugo panic without naming any: build with half of them at a time.
 
-    They are told apart by the 12 hex of their names. Nothing is found when it is none of them,
-    and with a hugo that takes no ignoreFiles from its environment (0.111).
+    They are told apart by the 12 hex of their names. A panic is proof and its absence is chance
+    (hugo's deferred templates race), so halves are tried again. Nothing is found when it is none
+    of them, and with a hugo that takes no ignoreFiles from its environment (0.111).
     """
     posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
+    start, digits = "", "0123456789abcdef"
 
-    def builds_without(names: str) -> bool:
-        hidden = rf"-({names})[0-9a-f]*\.md$"
+    def breaks(shown: str) -> bool:
+        others = [f"{start[:at]}[^-{digit}]" for at, digit in enumerate(start)]
+        hidden = rf"-({'|'.join([*others, f'{start}[^-{shown}]'])})[0-9a-f]*\.md$"
         try:
             run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=hidden)
         except BuildError:
-            return False
-        return True
+            return True
+        return False
 
-    start, digits = "", "0123456789abcdef"
-    if not posts or not builds_without("[0-9a-f]"):
+    if any(breaks("g") for _ in range(3)):  # without any post of ours
         return []
     while len(posts) > 1:
-        half, others = digits[: len(digits) // 2], digits[len(digits) // 2 :]
-        rest = [f"{start[:at]}[^{digit}]" for at, digit in enumerate(start)]
-        digits = others if builds_without("|".join([*rest, f"{start}[^{half}]"])) else half
+        tries = [digits[: len(digits) // 2], digits[len(digits) // 2 :]] * 3
+        digits = next(filter(breaks, tries), "-")
         posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
         if len(digits) == 1:
             start, digits = start + digits, "0123456789abcdef"
