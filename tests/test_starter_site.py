@@ -57,7 +57,8 @@ def write_post(site, number, date, title=None, *, sources=6, link=None):
         f"  author: {quote('An <Author>')}\n  image: {quote('https://img.example/a.png')}\n"
         f"  enclosure: {quote('https://media.example/a.mp3?a=1&b=2')}\n"
         f"  tags:\n  - {quote('C&D')}\n"
-        f"---\nA text.\n\n![A picture](https://img.example/b.png)\n\n[Read it]({link})\n",
+        f"---\nA text.\n\n![A picture](https://img.example/b.png)\n\n"
+        f"[![A linked one](https://img.example/c.png)]({link})\n\n[Read it]({link})\n",
     )
     return source, group
 
@@ -177,6 +178,25 @@ def test_no_page_loads_anything_from_elsewhere(public):
                 assert attrs["href"].startswith("/blog/"), path
     for path in public.rglob("*.css"):
         assert not re.search(r"url\(|@import", path.read_text(encoding="utf-8"))
+
+
+def test_no_link_stands_within_another(public):
+    """Pictures are links here, so one that is linked by its author would be."""
+    for path in pages(public):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"<a\b[^>]*>(?:(?!</a>).)*<a\b", text, re.DOTALL), path
+    assert "Picture: A linked one</a>" in (
+        public / "feeds/cloud/2026/11/post-000000000000/index.html"
+    ).read_text(encoding="utf-8")
+
+
+def test_links_of_the_owners_own_pages_stay_as_hugo_makes_them(tmp_path):
+    site = shutil.copytree(STARTER, tmp_path / "site")
+    text = '[mail](mailto:a@b.example) [run](javascript:alert(1)) [a *b*](/c/?d=1&e=2 "T \'")\n'
+    write(site / "content/about.md", f"---\ntitle: About\n---\n{text}")
+    made = (build(site) / "about/index.html").read_text(encoding="utf-8")
+    assert '<a href="mailto:a@b.example">mail</a> <a href="">run</a>' in made
+    assert '<a href="/c/?d=1&amp;e=2" title="T &#39;">a <em>b</em></a>' in made
 
 
 def test_every_link_within_the_site_leads_to_a_file(public):
