@@ -4479,7 +4479,7 @@ def print_facts(report: Report) -> None:
     console = Console()
     console.print(table)
     for line in report.advice():
-        console.print(masked(line), markup=False, style="yellow", soft_wrap=True)
+        console.print(masked(line), markup=False, highlight=False, style="yellow", soft_wrap=True)
 
 
 ###############################################################################
@@ -5683,11 +5683,20 @@ MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
+class LiveStderr(logging.StreamHandler[Any]):
+    """Writes above a progress bar while there is one, never into it: rich exchanges stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write to what stderr is now."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def set_up_logging(config: Config) -> None:
     """Log to stderr; in a dry run tell effects on stdout; never show a secret."""
     level = logging.ERROR if config.quiet else logging.WARNING
     level = {0: level, 1: logging.INFO}.get(config.verbose, logging.DEBUG)
-    handler = logging.StreamHandler()
+    handler = LiveStderr()
     handler.setFormatter(MaskingFormatter("%(levelname).1s %(message)s"))
     log.handlers, log.propagate = [handler], False
     # urllib3's warnings name addresses, which may be private.
@@ -5873,7 +5882,7 @@ def waiting(run: Run, stage: Callable[[Run], None]) -> AbstractContextManager[ob
     """Say on a terminal what is being waited for; some stages show their own progress."""
     if stage in (collect, deploy, check):
         return nullcontext()
-    return run.progress(stage.__doc__ or "", None)
+    return run.progress((stage.__doc__ or "").removesuffix("."), None)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
