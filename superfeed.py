@@ -1635,39 +1635,40 @@ def group_of(name: str, where: str) -> tuple[str, str]:
 
 def split_line(line: str, where: str) -> tuple[str, str]:
     """Split a feed line into name and address; the name may be empty."""
-    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
-    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
-    if len(parts) == 1 and " " in line and "://" in line:
-        hint = "put a tab or two spaces between name and address"
-        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
-    if len(parts) > 2 or "://" in "".join(parts[:-1]):
-        hint = "one feed a line; the name stands before the address"
-        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
-    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
+    name, _, address = re.sub(r" *\t *| {2,}", "\t", line).rpartition("\t")
+    if "\t" in name or "://" in name or re.search(r"\s.*://|://.*\s", address):
+        fault = "more than a name and an address, or one space between them"
+        hint = "one feed a line; the name stands before the address, a tab or two spaces between"
+        raise ConfigError(f"{where}: {fault}", hint)
+    return name, address
 
 
-def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
+def make_feed(
+    address: str,
+    name: str,
+    group: tuple[str, str],
+    where: tuple[Path, int],
+    *,
+    private: bool = False,
+) -> Feed:
     """Make a Feed of one line's parts. Raises ConfigError with file and line."""
-    where = f"{source}:{line}"
-    # The mark of a private feed may stand before its name or its address.
-    private = address.startswith("!") or name.startswith("!")
-    address, name = address.lstrip("! "), name.lstrip("! ")
+    source, line = where
     if "://" not in address:
         if not (source.parent / address).is_file():
             hint = "an address starts with https://; a file stands relative to the list"
-            told = f": {address}" if address and not private else ""  # it may be half an address
-            raise ConfigError(f"{where}: no such file{told}", hint)
+            told = "" if private else f": {address}"  # it may be half an address
+            raise ConfigError(f"{source}:{line}: no such file{told}", hint)
         return Feed(address, name, *group, line, private)
+    scheme = address.partition("://")[0]
     try:
         parts = urlsplit(address)
-        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
+        is_web = scheme.lower() in ("http", "https") and not re.search(r"[\s<>\"]", address)
+        usable = is_web and parts.hostname and parts.port != 0
     except ValueError:
-        is_address = False
-    if not is_address:
-        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
-    if parts.scheme.lower() not in ("http", "https"):
-        hint = "use an address that starts with https:// or http://"
-        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
+        usable = False
+    if not usable:
+        hint = "it looks like https://example.org/feed.xml"
+        raise ConfigError(f"{source}:{line}: {scheme}://… is not an address of a feed", hint)
     userinfo, _, host = parts.netloc.rpartition("@")
     url = parts._replace(netloc=host).geturl()
     return Feed(url, name, *group, line, private, unquote(userinfo))
@@ -1677,15 +1678,16 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
         where = f"{source}:{number}"
         if line.startswith("["):
             if not line.endswith("]"):
                 raise ConfigError(f"{where}: a group that does not end: {line}", "write [name]")
             group = group_of(line[1:-1].strip(), where)
         elif line:
+            line, marks = re.subn(r"(^|\t|  )! *", r"\1", line)  # before the name or the address
             name, address = split_line(line, where)
-            yield make_feed(address, name, group, number, source)
+            yield make_feed(address, name, group, (source, number), private=bool(marks))
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1701,37 +1703,33 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
     try:
         expat.ParserCreate().Parse(data, True)  # noqa: FBT003
     except expat.ExpatError as error:
-        raise ConfigError(f"{source}: broken OPML: {error}", "export it again") from error
+        raise ConfigError(
+            f"{source}: broken OPML or no OPML: {error}", "export it again"
+        ) from error
     # listparser puts a feed's categories before the folders it stands in.
     folders_only = re.sub(r"""\scategory\s*=\s*("[^"]*"|'[^']*')""", "", data.decode())
-    lines = [html_entities.unescape(line) for line in text.splitlines()]
+    lines = html_entities.unescape(text.replace("'", '"')).splitlines()
     for outline in listparser.parse(folders_only.encode("ascii", "xmlcharrefreplace")).feeds:
-        here = re.compile(rf"""["']\s*{re.escape(outline.url)}\s*["']""")
-        line = next((n for n, raw in enumerate(lines, 1) if here.search(raw)), 0)
+        line = next((n for n, raw in enumerate(lines, 1) if f'"{outline.url}"' in raw), 0)
         folders = [name for name in (outline.categories or [[]])[0] if name]
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
-        yield make_feed(outline.url, one_line(outline.title, 100), group, line, source)
+        yield make_feed(outline.url, one_line(outline.title, 100), group, (source, line))
 
 
 def read_feeds(source: Path) -> tuple[Feed, ...]:
     """Read the feed list, each feed once, in order. Raises ConfigError."""
     try:
         data = source.read_bytes()
-        is_opml = bool(re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<(?!https?:)", data))
-        text = decode(data, "") if is_opml else data.decode("utf-8-sig")
-    except FileNotFoundError as error:
-        hint = "make one, a feed a line, or name yours with --feeds"
-        raise ConfigError(f"no feed list at {source}", hint) from error
+        starts_as_xml = re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<", data)
+        is_opml = data and (starts_as_xml or source.suffix.lower() == ".opml")
+        text = decode(data) if is_opml else data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
-    if source.suffix.lower() == ".opml" and text.strip() and not is_opml:
-        raise ConfigError(f"{source}: this is no OPML", "export it again")
+        hint = "make one in UTF-8, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}: cannot read it ({error})", hint) from error
     feeds: dict[str, Feed] = {}
-    names: dict[str, str] = {}  # two names with one slug are one group
     for feed in (parse_opml if is_opml else parse_feeds_txt)(text, source):
-        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
-        first = feeds.setdefault(feed_id(feed), named)
-        if first is not named:
+        first = feeds.setdefault(feed_id(feed), feed)
+        if first is not feed:
             told = "%s:%d: listed in line %d already, which holds; remove this line"
             log.warning(told, source, feed.line, first.line)
     if not feeds:
