@@ -979,6 +979,10 @@ _WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")  # told a
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
 # Noise of a server, the declaration, a DOCTYPE: by now they say nothing that holds.
 _PROLOG = r"(?s)\A(?:.{,5000}?<\?xml\s[^>]*>)?\s*(?:<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)?"
+_REFERENCES = (  # but those XML knows; in CDATA and comments there are none
+    r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)"
+    r"|(&(?!(?:amp|lt|gt|quot|apos);)(?:#?\w{1,32};)?)"
+)
 _FEED_TYPE = r"(?i)\s*application/(?:(?:rss|atom|rdf)\+xml|feed\+json)"
 
 
@@ -1008,19 +1012,14 @@ def decode(body: bytes, content_type: str = "") -> str:
 
 def mend_xml(text: str) -> bytes:
     """Give XML as UTF-8 without its prolog and without references it does not know."""
-    text = re.sub(_PROLOG, "", text)
-    text = re.sub(
-        r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)"
-        r"|(&(?!(?:amp|lt|gt|quot|apos);)(?:#?\w{1,32};)?)",
-        lambda found: _known_reference(found[1]) if found[1] else found[0],
-        text,
-    )
+    text = re.sub(_REFERENCES, _mend_reference, re.sub(_PROLOG, "", text))
     return text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
 
 
-def _known_reference(reference: str) -> str:
-    """Write the character an entity of HTML or a number means; a bare & means itself."""
-    return html_entities.escape(html_entities.unescape(reference).replace("\ufffd", ""))
+def _mend_reference(found: re.Match[str]) -> str:
+    """Write the character that an entity of HTML or a number means; a bare & means itself."""
+    meant = html_entities.unescape(found[1] or "").replace("\ufffd", "")
+    return html_entities.escape(meant) if found[1] else found[0]
 
 
 def find_feed(body: bytes, url: str) -> str:
@@ -1050,17 +1049,15 @@ def _text(source: Any, *keys: str) -> str:
     return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
 
 
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
-
-
 def _as_html(detail: Any) -> str:
     words = _text(detail, "value")
     if detail.get("type") == "text/plain":
         return html_entities.escape(words, quote=False).replace("\n\n", "<p>")
     return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
+
+
+def _title(source: Any) -> str:
+    return one_line(plain(_as_html(source.get("title_detail") or {})), 300)
 
 
 def _authors(source: Any) -> str:
@@ -1077,18 +1074,17 @@ def _media(source: Any) -> tuple[str, str]:
     """Find the first picture and the first sound or film of an entry."""
     import mimetypes
 
-    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
-    enclosures = []
-    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
-    for file in (*files, *source.get("media_content", ())):
+    files = [{**each, "type": "image"} for each in source.get("media_thumbnail", ())]
+    files += [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    files += [*source.get("media_content", ()), {**(source.get("image") or {}), "type": "image"}]
+    first: dict[str, str] = {}
+    for file in files:
         address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
         kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if kind.startswith("image"):
-            pictures.append(address)
-        elif kind.startswith(("audio", "video")):
-            enclosures.append(address)
-    pictures.append(_text(source.get("image") or {}, "href"))
-    return next(filter(None, pictures), ""), next(filter(None, enclosures), "")
+        if address:
+            first.setdefault(kind.partition("/")[0], address)
+    enclosures = (address for kind, address in first.items() if kind in ("audio", "video"))
+    return first.get("image", ""), next(enclosures, "")
 
 
 def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
@@ -1143,16 +1139,11 @@ def _document(feed: Any, items: Iterable[Any], url: str, content: str, fault: st
 ###############################################################################
 
 _BEFORE_ROOT = "\ufeff \t\r\n\0"
-_HTML = r"(?is)(?>[\s\ufeff\0]+|<\?.*?\?>|<!--.*?-->)*+<(?:!doctype\s+)?html\b"
+HTML_PAGE = r"(?is)(?>[\s\ufeff\0]+|<\?.*?\?>|<!--.*?-->)*+<(?:!doctype\s+)?html\b"
 
 
 class _TimeoutSignal(BaseException):
     """Time is up. No Exception: libraries catch those."""
-
-
-def is_html(text: str) -> bool:
-    """Tell by its start whether a document is an HTML page."""
-    return bool(re.match(_HTML, text))
 
 
 def read_document(
@@ -1188,7 +1179,7 @@ def parse_document(body: bytes, content_type: str, url: str, content: str) -> Do
     text = decode(body, content_type).lstrip(_BEFORE_ROOT)
     if not text:
         raise FeedError("the address answered with an empty document")
-    if is_html(text):
+    if re.match(HTML_PAGE, text):
         raise FeedError("the address answered with an HTML page, not a feed")
     read = _json_document if text[0] in "{[" else _xml_document
     return read(text, url, content)
@@ -1624,6 +1615,13 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 ###############################################################################
 
 
+_LINE_HINT = (
+    "one feed a line: its address, which starts with https:// or is a file relative to the list; "
+    "the name stands before the address, a tab or two spaces between; no more than a name and an "
+    "address; a group is written [name]"
+)
+
+
 def group_of(name: str, where: str) -> tuple[str, str]:
     """Return a group's slug and neutral name. Digits alone are refused: a year's folder."""
     slug = slugify(name)
@@ -1633,45 +1631,21 @@ def group_of(name: str, where: str) -> tuple[str, str]:
     return slug, one_line(name, 100)
 
 
-def split_line(line: str, where: str) -> tuple[str, str]:
-    """Split a feed line into name and address; the name may be empty."""
-    name, _, address = re.sub(r" *\t *| {2,}", "\t", line).rpartition("\t")
-    if "\t" in name or "://" in name or re.search(r"\s.*://|://.*\s", address):
-        fault = "more than a name and an address, or one space between them"
-        hint = "one feed a line; the name stands before the address, a tab or two spaces between"
-        raise ConfigError(f"{where}: {fault}", hint)
-    return name, address
-
-
-def make_feed(
-    address: str,
-    name: str,
-    group: tuple[str, str],
-    where: tuple[Path, int],
-    *,
-    private: bool = False,
-) -> Feed:
-    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
-    source, line = where
-    if "://" not in address:
-        if not (source.parent / address).is_file():
-            hint = "an address starts with https://; a file stands relative to the list"
-            told = "" if private else f": {address}"  # it may be half an address
-            raise ConfigError(f"{source}:{line}: no such file{told}", hint)
-        return Feed(address, name, *group, line, private)
-    scheme = address.partition("://")[0]
-    try:
-        parts = urlsplit(address)
-        is_web = scheme.lower() in ("http", "https") and not re.search(r"[\s<>\"]", address)
-        usable = is_web and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        hint = "it looks like https://example.org/feed.xml"
-        raise ConfigError(f"{source}:{line}: {scheme}://… is not an address of a feed", hint)
-    userinfo, _, host = parts.netloc.rpartition("@")
-    url = parts._replace(netloc=host).geturl()
-    return Feed(url, name, *group, line, private, unquote(userinfo))
+def checked_feed(feed: Feed, source: Path) -> Feed:
+    """Return a feed as listed with its password taken out of its address. Raises ConfigError."""
+    scheme, mark, _ = feed.url.partition("://")
+    if not mark and (source.parent / feed.url).is_file():
+        return feed
+    with suppress(ValueError):
+        parts = urlsplit(feed.url)
+        is_web = parts.scheme in ("http", "https") and not re.search(r"[\s<>\"]", feed.url)
+        if is_web and parts.hostname and parts.port != 0:
+            userinfo, _, host = parts.netloc.rpartition("@")
+            return replace(feed, url=parts._replace(netloc=host).geturl(), auth=unquote(userinfo))
+    # What follows may hold a key.
+    told = f"{scheme}://… is not an address of a feed" if mark else f"no such file: {feed.url}"
+    fault = "no such file" if feed.private and not mark else told
+    raise ConfigError(f"{source}:{feed.line}: {fault}", _LINE_HINT)
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
@@ -1679,15 +1653,14 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
         line = re.sub(r"(^|\s)#.*", "", raw).strip()
-        where = f"{source}:{number}"
-        if line.startswith("["):
-            if not line.endswith("]"):
-                raise ConfigError(f"{where}: a group that does not end: {line}", "write [name]")
-            group = group_of(line[1:-1].strip(), where)
+        if heading := re.fullmatch(r"\[(.*)\]", line):
+            group = group_of(heading[1].strip(), f"{source}:{number}")
         elif line:
             line, marks = re.subn(r"(^|\t|  )! *", r"\1", line)  # before the name or the address
-            name, address = split_line(line, where)
-            yield make_feed(address, name, group, (source, number), private=bool(marks))
+            name, _, address = re.sub(r" *\t *| {2,}", "\t", line).rpartition("\t")
+            if "\t" in name or "://" in name:
+                name, address = "", line
+            yield checked_feed(Feed(address, name, *group, number, bool(marks)), source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1713,7 +1686,7 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         line = next((n for n, raw in enumerate(lines, 1) if f'"{outline.url}"' in raw), 0)
         folders = [name for name in (outline.categories or [[]])[0] if name]
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
-        yield make_feed(outline.url, one_line(outline.title, 100), group, (source, line))
+        yield checked_feed(Feed(outline.url, one_line(outline.title, 100), *group, line), source)
 
 
 def read_feeds(source: Path) -> tuple[Feed, ...]:
@@ -2367,7 +2340,7 @@ def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
         head = decode(file.read(4000))
-    return body.read_bytes() if is_html(head) else b""
+    return body.read_bytes() if re.match(HTML_PAGE, head) else b""
 
 
 def hide_address(feed: Feed, answer: Answer) -> Answer:
