@@ -32,7 +32,6 @@ was killed.
     Markdown                  the HTML of an entry -> that tree, with nothing live in it
     Dates                     raw date strings -> aware UTC datetimes, or none
     Decoding                  bytes of whatever encoding, with whatever faults -> XML
-    Entries                   what feedparser or JSON says of an entry -> Entry
     Parsing                   bytes of a feed -> Document of Entry
     Keys                      what an entry is known by
     Identity                  which entry is which post
@@ -1037,10 +1036,10 @@ def find_feed(body: bytes, url: str) -> str:
 
 
 ###############################################################################
-# Entries
+# Parsing
 ###############################################################################
 
-# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
+HTML_PAGE = r"(?is)(?>[\s\ufeff\0]+|<\?.*?\?>|<!--.*?-->)*+<(?:!doctype\s+)?html\b"
 
 
 def _text(source: Any, *keys: str) -> str:
@@ -1088,10 +1087,9 @@ def _media(source: Any) -> tuple[str, str]:
 
 
 def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
-    """Make an entry of what the feed says of it; None when that is nothing."""
-    texts = [
-        _as_html(each) for each in (source.get("summary_detail") or {}, *source.get("content", ()))
-    ]
+    """Make an entry of what feedparser, or _json_item, says of it; None when that is nothing."""
+    details = (source.get("summary_detail") or {}, *source.get("content", ()))
+    texts = list(map(_as_html, details))
     image, enclosure = _media(source)
     guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
     if link == guid and "://" not in link and not link.startswith("/"):
@@ -1124,7 +1122,104 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     )
 
 
-def _document(feed: Any, items: Iterable[Any], url: str, content: str, fault: str) -> Document:
+@cache
+def _feedparser() -> Callable[[bytes], Any]:
+    """Import feedparser and spare it what is not used here: a quarter of its time.
+
+    Its dates (raw strings are read), its table of old key names, its deep copies of strings.
+    """
+    import feedparser  # type: ignore[import-untyped]
+
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        setattr(dictionary, name, getattr(dict, name))
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    headers = {"content-type": "application/xml; charset=utf-8"}
+    options = {"sanitize_html": False, "resolve_relative_uris": False}
+    return lambda data: feedparser.parse(io.BytesIO(data), response_headers=headers, **options)
+
+
+def _read_xml(text: str) -> tuple[Any, list[Any], str]:
+    """Read RSS, RDF or Atom: what it says of the feed and of each entry, and its fault."""
+    parse, data = _feedparser(), mend_xml(text)
+    try:
+        parsed = parse(data)
+        fault = str(parsed.get("bozo_exception", "")).rpartition(": ")[2]
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        fault = f"feedparser: {error!r}"
+    if re.search("^feedparser|no element found$|unclosed", fault):
+        parsed = _parsed_apart(parse, data)
+    if not parsed.get("version") and not parsed["entries"]:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return parsed["feed"], parsed["entries"], fault
+
+
+def _parsed_apart(parse: Callable[[bytes], Any], data: bytes) -> dict[str, Any]:
+    """Parse entry by entry, so that those go which feedparser stumbles over or that are cut off."""
+    name = rb"(?:\w+:)?(?:item|entry)"
+    head, *pieces = re.split(rb"(?=<%b[\s>])" % name, data)
+    parsed: dict[str, Any] = {"feed": {}, "entries": []}
+    for piece in (b"", *(piece for piece in pieces if re.search(rb"</%b\s*>" % name, piece))):
+        with suppress(Exception):  # this one is lost; the document's warning says why
+            part = parse(head + piece)
+            parsed = {**part, "entries": [*parsed["entries"], *part["entries"][:1]]}
+    return parsed
+
+
+def _read_json(text: str) -> tuple[Any, list[Any], str]:
+    """Read a JSON Feed likewise; of a broken one the items that end before the break."""
+    feed, fault = None, ""
+    try:
+        feed = json.loads(text, strict=False)
+    except (json.JSONDecodeError, RecursionError) as error:
+        fault, end = str(error), getattr(error, "pos", 0)
+        while not feed and (end := text.rfind("}", 0, end)) > 0:
+            with suppress(json.JSONDecodeError):
+                feed = json.loads(f"{text[: end + 1]}]}}", strict=False)
+    if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
+        told = f"broken JSON ({fault})" if fault else "JSON that is not a JSON Feed"
+        raise FeedError(f"the address answered with {told}")
+    return _json_item(feed), [_json_item(item) for item in _each(dict, feed["items"])], fault
+
+
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
+
+    What has the wrong type is left out, here or by `_text`.
+    """
+    html, words = item.get("content_html"), item.get("content_text")
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _each(dict, item.get("authors")) or _each(dict, [item.get("author")]),
+        "tags": [{"term": tag} for tag in _each(str, item.get("tags"))],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [{"type": "text/html" if html else "text/plain", "value": html or words}],
+        "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _each(dict, item.get("attachments")),
+    }
+
+
+def _each(kind: type[T], values: Any) -> list[T]:
+    return [v for v in values if isinstance(v, kind)] if isinstance(values, list) else []
+
+
+def parse_document(body: bytes, content_type: str, url: str, content: str) -> Document:
+    """Read RSS, RDF, Atom or JSON Feed that came from `url`, whatever its encoding and its faults.
+
+    `content` is summary, full or link. Raises FeedError when it is no feed.
+    """
+    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
+    if not text:
+        raise FeedError("the address answered with an empty document")
+    if re.match(HTML_PAGE, text):
+        raise FeedError("the address answered with an HTML page, not a feed")
+    feed, items, fault = (_read_json if text[0] in "{[" else _read_xml)(text)
     entries = (_entry(item, feed, url, content) for item in items)
     return Document(
         title=_title(feed),
@@ -1132,14 +1227,6 @@ def _document(feed: Any, items: Iterable[Any], url: str, content: str, fault: st
         entries=tuple(entry for entry in entries if entry),
         warning=fault and f"the document is not well-formed ({fault}); read as far as possible",
     )
-
-
-###############################################################################
-# Parsing
-###############################################################################
-
-_BEFORE_ROOT = "\ufeff \t\r\n\0"
-HTML_PAGE = r"(?is)(?>[\s\ufeff\0]+|<\?.*?\?>|<!--.*?-->)*+<(?:!doctype\s+)?html\b"
 
 
 class _TimeoutSignal(BaseException):
@@ -1169,112 +1256,6 @@ def read_document(
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-
-
-def parse_document(body: bytes, content_type: str, url: str, content: str) -> Document:
-    """Read RSS, RDF, Atom or JSON Feed that came from `url`, whatever its encoding and its faults.
-
-    `content` is summary, full or link. Raises FeedError when it is no feed.
-    """
-    text = decode(body, content_type).lstrip(_BEFORE_ROOT)
-    if not text:
-        raise FeedError("the address answered with an empty document")
-    if re.match(HTML_PAGE, text):
-        raise FeedError("the address answered with an HTML page, not a feed")
-    read = _json_document if text[0] in "{[" else _xml_document
-    return read(text, url, content)
-
-
-def _xml_document(text: str, url: str, content: str) -> Document:
-    parse, data = _feedparser(), mend_xml(text)
-    try:
-        parsed = parse(data)
-        fault = str(parsed.get("bozo_exception", "")).rpartition(": ")[2]
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        fault = f"feedparser: {error!r}"
-    if re.search("^feedparser|no element found$|unclosed", fault):
-        parsed = _parsed_apart(parse, data)
-    if not parsed["version"] and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    return _document(parsed["feed"], parsed["entries"], url, content, fault)
-
-
-def _parsed_apart(parse: Callable[[bytes], Any], data: bytes) -> dict[str, Any]:
-    """Parse entry by entry, so that those go which feedparser stumbles over or that are cut off."""
-    name = rb"(?:\w+:)?(?:item|entry)"
-    head, *pieces = re.split(rb"(?=<%b[\s>])" % name, data)
-    parsed: dict[str, Any] = {"feed": {}, "entries": [], "version": ""}
-    for piece in (b"", *(piece for piece in pieces if re.search(rb"</%b\s*>" % name, piece))):
-        with suppress(Exception):  # this one is lost; the document's warning says why
-            part = parse(head + piece)
-            parsed = {**part, "entries": [*parsed["entries"], *part["entries"][:1]]}
-    return parsed
-
-
-@cache
-def _feedparser() -> Callable[[bytes], Any]:
-    """Import feedparser and spare it what is not used here: a quarter of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser  # type: ignore[import-untyped]
-
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    lookups = {"__getitem__", "get", "__contains__", "__setitem__", "setdefault"}
-    for name in lookups & vars(dictionary).keys():
-        delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    headers = {"content-type": "application/xml; charset=utf-8"}
-    options = {"sanitize_html": False, "resolve_relative_uris": False}
-    return lambda data: feedparser.parse(io.BytesIO(data), response_headers=headers, **options)
-
-
-def _json_document(text: str, url: str, content: str) -> Document:
-    feed, fault = _load_json(text)
-    if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
-        raise FeedError("the address answered with JSON that is not a JSON Feed")
-    items = map(_json_item, _each(dict, feed["items"]))
-    return _document(_json_item(feed), items, url, content, fault)
-
-
-def _load_json(text: str) -> tuple[Any, str]:
-    """Read JSON; where it breaks, the items that end before that, and the fault."""
-    try:
-        return json.loads(text, strict=False), ""
-    except (json.JSONDecodeError, RecursionError) as error:
-        fault, end = str(error), getattr(error, "pos", 0)
-    while (end := text.rfind("}", 0, end)) > 0:
-        with suppress(json.JSONDecodeError):
-            return json.loads(f"{text[: end + 1]}]}}", strict=False), fault
-    raise FeedError(f"the address answered with broken JSON ({fault})")
-
-
-def _json_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
-
-    What has the wrong type is left out, here or by `_text`.
-    """
-    html, words = item.get("content_html"), item.get("content_text")
-    return {
-        "id": item.get("id"),
-        "link": _text(item, "url", "external_url", "home_page_url"),
-        "language": item.get("language"),
-        "title_detail": {"type": "text/plain", "value": item.get("title")},
-        "published": item.get("date_published"),
-        "updated": item.get("date_modified"),
-        "authors": _each(dict, item.get("authors")) or _each(dict, [item.get("author")]),
-        "tags": [{"term": tag} for tag in _each(str, item.get("tags"))],
-        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
-        "content": [{"type": "text/html" if html else "text/plain", "value": html or words}],
-        "image": {"href": _text(item, "image", "banner_image")},
-        "media_content": _each(dict, item.get("attachments")),
-    }
-
-
-def _each(kind: type[T], values: Any) -> list[T]:
-    return [v for v in values if isinstance(v, kind)] if isinstance(values, list) else []
 
 
 ###############################################################################
