@@ -1024,13 +1024,12 @@ def _mend_reference(found: re.Match[str]) -> str:
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
     page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body))
-    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+    for tag in re.findall(r"(?i)<link\b[^<>]*>", page):
         pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
         has = {name.lower(): html_entities.unescape(value.strip("\"'")) for name, value in pairs}
-        rels, address = has.get("rel", "").lower().split(), safe_url(has.get("href", ""), url)
-        if tag[1] in "bB":
-            url = address or url
-        elif address and "alternate" in rels and re.match(_FEED_TYPE, has.get("type", "")):
+        is_feed = re.match(_FEED_TYPE, has.get("type", ""))
+        address = safe_url(has.get("href", ""), url)
+        if is_feed and address and "alternate" in has.get("rel", "").lower():
             return address
     return ""
 
@@ -1102,13 +1101,10 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     body = markdown_text(summary) if content == "summary" else ""
     if content == "full":
         body = markdown(max(texts, key=len), link or url)
-    guid = one_line(guid, 100_000)
-    if len(guid) > 500:
-        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
     language = _text(feed, "language")
     labels = [html_entities.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
-        guid=guid,
+        guid=one_line(guid, 500),
         link=link,
         title=title or "Untitled",
         published=parse_date(_text(source, "published", "created"), language),
@@ -1657,9 +1653,8 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
     try:
         expat.ParserCreate().Parse(data, True)  # noqa: FBT003
     except expat.ExpatError as error:
-        raise ConfigError(
-            f"{source}: broken OPML or no OPML: {error}", "export it again"
-        ) from error
+        fault = f"{source}: broken OPML or no OPML: {error}"
+        raise ConfigError(fault, "export it again") from error
     # listparser puts a feed's categories before the folders it stands in.
     folders_only = re.sub(r"""\scategory\s*=\s*("[^"]*"|'[^']*')""", "", data.decode())
     lines = html_entities.unescape(text.replace("'", '"')).splitlines()
