@@ -239,7 +239,7 @@ class Feed:
 class Entry:
     """One entry of a feed. Every text in it is neutral already: see the section Text."""
 
-    guid: str  # as the feed has it, one line; empty: none
+    guid: str  # as the feed has it, one line, at most 500 characters; empty: none
     link: str  # absolute http(s) address of the original; empty: none
     title: str  # one line, at most 300 characters
     published: datetime | None  # aware, UTC; None: the feed gave no usable date
