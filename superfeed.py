@@ -1155,12 +1155,13 @@ def _parsed_apart(parse: Callable[[bytes], Any], data: bytes) -> dict[str, Any]:
     """Parse entry by entry, so that those go which feedparser stumbles over or that are cut off."""
     name = rb"(?:\w+:)?(?:item|entry)"
     head, *pieces = re.split(rb"(?=<%b[\s>])" % name, data)
-    parsed: dict[str, Any] = {"feed": {}, "entries": []}
+    parsed: dict[str, Any] = {"feed": {}}
+    entries: list[Any] = []
     for piece in (b"", *(piece for piece in pieces if re.search(rb"</%b\s*>" % name, piece))):
         with suppress(Exception):  # this one is lost; the document's warning says why
-            part = parse(head + piece)
-            parsed = {**part, "entries": [*parsed["entries"], *part["entries"][:1]]}
-    return parsed
+            parsed = parse(head + piece)
+            entries += parsed["entries"][:1]
+    return {**parsed, "entries": entries}
 
 
 def _read_json(text: str) -> tuple[Any, list[Any], str]:
@@ -1590,7 +1591,6 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 ###############################################################################
 # Feed list
 ###############################################################################
-
 
 _LINE_HINT = (
     "one feed a line: its address, which starts with https:// or is a file relative to the list; "
