@@ -32,7 +32,6 @@ was killed.
     Markdown                  the HTML of an entry -> that tree, with nothing live in it
     Dates                     raw date strings -> aware UTC datetimes, or none
     Decoding                  bytes of whatever encoding, with whatever faults -> XML
-    Entries                   what feedparser or JSON says of an entry -> Entry
     Parsing                   bytes of a feed -> Document of Entry
     Keys                      what an entry is known by
     Identity                  which entry is which post
@@ -103,7 +102,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date as date_type
 from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache, partial
-from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
@@ -127,7 +125,6 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from collections.abc import Set as AbstractSet
     from concurrent.futures import Future, ProcessPoolExecutor
-    from xml.sax.xmlreader import XMLReader
 
     import configargparse
     import urllib3
@@ -242,7 +239,7 @@ class Feed:
 class Entry:
     """One entry of a feed. Every text in it is neutral already: see the section Text."""
 
-    guid: str  # as the feed has it, one line; empty: none
+    guid: str  # as the feed has it, one line, at most 500 characters; empty: none
     link: str  # absolute http(s) address of the original; empty: none
     title: str  # one line, at most 300 characters
     published: datetime | None  # aware, UTC; None: the feed gave no usable date
@@ -975,126 +972,79 @@ def _guessed_date(text: str, language: str) -> datetime | None:
 # Decoding
 ###############################################################################
 
-# These need no decoder of their own: they are told apart byte by byte.
-_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")
 # What is declared is often the subset of what is meant (WHATWG Encoding Standard).
 _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc-kr": "cp949"}
+_WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")  # told apart by the bytes
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
-_FEED_TYPES = (
-    *("application/rss+xml", "application/atom+xml"),
-    *("application/rdf+xml", "application/feed+json"),
+# Noise of a server, the declaration, a DOCTYPE: by now they say nothing that holds.
+_PROLOG = r"(?s)\A(?:.{,5000}?<\?xml\s[^>]*>)?\s*(?:<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)?"
+_REFERENCES = (  # but those XML knows; in CDATA and comments there are none
+    r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)"
+    r"|(&(?!(?:amp|lt|gt|quot|apos);)(?:#?\w{1,32};)?)"
 )
+_FEED_TYPE = r"(?i)\s*application/(?:(?:rss|atom|rdf)\+xml|feed\+json)"
 
 
-def decode(body: bytes, content_type: str) -> str:
+def decode(body: bytes, content_type: str = "") -> str:
     """Decode a document by what its bytes are, then by what is declared.
 
     Bytes that are valid UTF-8 are UTF-8, whatever is said. In a document that claims to be UTF-8
-    and is not quite, each bad byte is read as windows-1252 by itself (notes/pains.md, 22).
+    and is not quite, each bad byte is read as windows-1252 by itself.
     """
     unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
     if unicode != "utf-8":
         return body.decode(unicode, "replace")
-    if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
-        with suppress(UnicodeDecodeError):
-            return body.decode()
-    said = body[:1000].decode("latin-1") + content_type
+    with suppress(UnicodeDecodeError):
+        return body.decode()
+    said = (body[:1000].decode("latin-1") + content_type).lower()
     for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with suppress(LookupError, ValueError):  # unknown, or no encoding of text
-            encoding = name.lower()
-            text = body.decode(_SUPERSETS.get(encoding, encoding), "replace")
-            if encoding not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
+            text = body.decode(_SUPERSETS.get(name, name), "replace")
+            if name not in _WESTERN and text.count("\ufffd") * 100 <= len(text):
                 return text
     return re.sub(
         "[\udc80-\udcff]+",
-        lambda match: match[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
+        lambda bad: bad[0].encode("utf-8", "surrogateescape").decode("cp1252", "replace"),
         body.decode("utf-8", "surrogateescape"),
     )
 
 
-def mend_xml(text: str) -> tuple[bytes, str]:
-    """Give XML as UTF-8 with its author's usual slips mended, and the fault that is left or ""."""
-    if declaration := re.search(r"<\?xml\s[^>]*>", text[:5000]):
-        text = text[declaration.end() :]  # what stood before it is a server's noise
-    data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
-    fault = _xml_fault(data)
-    if fault or "<!DOCTYPE" in text[:1000]:  # feedparser forgets what a DOCTYPE declares
-        declares = "<!ENTITY" in text[:5000]
-        text = re.sub(
-            r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|&(?:(#?\w{1,32});)?",
-            lambda match: _mend_reference(match, declares=declares),
-            text,
-        )
-        data = text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
-        fault = fault and _xml_fault(data)
-    if fault.startswith(("no element found", "unclosed")):  # cut off: half an entry would stay half
-        entry = rb"(?:\w+:)?(?:item|entry)"
-        whole = re.match(rb"(?s).*</%b\s*>|.*?(?=<%b[\s>])" % (entry, entry), data)
-        data = whole[0] if whole else data
-    return data, fault
+def mend_xml(text: str) -> bytes:
+    """Give XML as UTF-8 without its prolog and without references it does not know."""
+    text = re.sub(_REFERENCES, _mend_reference, re.sub(_PROLOG, "", text))
+    return text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
 
 
-def _xml_fault(data: bytes) -> str:
-    from xml.parsers import expat
-
-    parser = expat.ParserCreate("utf-8", " ")
-    try:
-        parser.Parse(data, True)  # noqa: FBT003
-    except expat.ExpatError as error:
-        return str(error)
-    return ""
-
-
-def _mend_reference(match: re.Match[str], *, declares: bool) -> str:
-    """Make an entity of HTML, a character that is none or a bare & one that XML knows."""
-    whole, name = match[0], match[1] or ""
-    if whole.startswith("<") or name in ("amp", "lt", "gt", "quot", "apos"):
-        return whole
-    if name.startswith("#"):
-        meant = html_entities.unescape(whole).replace("\ufffd", "")
-    else:
-        meant = html5.get(f"{name};", whole)
-        if meant == whole and name and declares:
-            return whole
-    return html_entities.escape(meant)
+def _mend_reference(found: re.Match[str]) -> str:
+    """Write the character that an entity of HTML or a number means; a bare & means itself."""
+    meant = html_entities.unescape(found[1] or "").replace("\ufffd", "")
+    return html_entities.escape(meant) if found[1] else found[0]
 
 
 def find_feed(body: bytes, url: str) -> str:
     """Find the feed an HTML page names (autodiscovery by `<link rel=alternate>`); "" if none."""
-    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body, ""))
-    base, feeds = url, []
-    for tag in re.findall(r"(?i)<(?:link|base)\b[^<>]*>", page):
+    page = re.sub(r"(?s)<!--.*?(?:-->|\Z)", "", decode(body))
+    for tag in re.findall(r"(?i)<link\b[^<>]*>", page):
         pairs = re.findall(r"""([\w-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+)""", tag)
         has = {name.lower(): html_entities.unescape(value.strip("\"'")) for name, value in pairs}
-        address = safe_url(has.get("href", ""), base)
-        kind = has.get("type", "").partition(";")[0].strip().lower()
-        if tag[1] in "bB":
-            base = address or base
-        elif address and kind in _FEED_TYPES and "alternate" in has.get("rel", "").lower().split():
-            is_of_comments = "comment" in has.get("title", "").lower() or "comments" in address
-            feeds.append((is_of_comments, address))
-    # The first is the main one, unless it is the comments'.
-    return min(feeds, key=lambda found: found[0], default=(False, ""))[1]
+        is_feed = re.match(_FEED_TYPE, has.get("type", ""))
+        address = safe_url(has.get("href", ""), url)
+        if is_feed and address and "alternate" in has.get("rel", "").lower():
+            return address
+    return ""
 
 
 ###############################################################################
-# Entries
+# Parsing
 ###############################################################################
 
-
-# XML and JSON come here in one shape, feedparser's dictionaries: see _xml_document, _json_item.
+HTML_PAGE = r"(?is)(?>[\s\ufeff\0]+|<\?.*?\?>|<!--.*?-->)*+<(?:!doctype\s+)?html\b"
 
 
 def _text(source: Any, *keys: str) -> str:
     """Take the first of these that is a string or a number, as a string."""
     values = (source.get(key) for key in keys)
     return next((str(value) for value in values if value and type(value) in (str, int, float)), "")
-
-
-def _title(source: Any) -> str:
-    detail = source.get("title_detail") or {}
-    words = _text(detail, "value")
-    return one_line(words if detail.get("type") == "text/plain" else plain(words), 300)
 
 
 def _as_html(detail: Any) -> str:
@@ -1104,73 +1054,169 @@ def _as_html(detail: Any) -> str:
     return words if detail.get("type") in ("text/html", "application/xhtml+xml") else ""
 
 
-def _authors(source: Any) -> list[str]:
+def _title(source: Any) -> str:
+    return one_line(plain(_as_html(source.get("title_detail") or {})), 300)
+
+
+def _authors(source: Any) -> str:
     """Name who wrote it, without addresses: "ann@site.example (Ann)" is Ann (RSS 2.0, author)."""
     names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
     if len(names) < 2:
         author = _text(source, "author") or "".join(names)
         name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
         names = [name or author]
-    return [html_entities.unescape(name) for name in names if name]
+    return one_line(html_entities.unescape(", ".join(dict.fromkeys(names))), 200)
 
 
 def _media(source: Any) -> tuple[str, str]:
     """Find the first picture and the first sound or film of an entry."""
     import mimetypes
 
-    pictures = [_text(picture, "url") for picture in source.get("media_thumbnail", ())]
-    enclosure = ""
-    files = [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
-    for file in (*files, *source.get("media_content", ())):
+    files = [{**each, "type": "image"} for each in source.get("media_thumbnail", ())]
+    files += [link for link in source.get("links", ()) if link.get("rel") == "enclosure"]
+    files += [*source.get("media_content", ()), {**(source.get("image") or {}), "type": "image"}]
+    first: dict[str, str] = {}
+    for file in files:
         address, kind = _text(file, "href", "url"), _text(file, "type", "medium", "mime_type")
         kind = kind or mimetypes.guess_type(address.partition("?")[0])[0] or ""
-        if kind.startswith("image"):
-            pictures.append(address)
-        elif kind.startswith(("audio", "video")):
-            enclosure = enclosure or address
-    pictures.append(_text(source.get("image") or {}, "href"))
-    return next(filter(None, pictures), ""), enclosure
+        if address:
+            first.setdefault(kind.partition("/")[0], address)
+    enclosures = (address for kind, address in first.items() if kind in ("audio", "video"))
+    return first.get("image", ""), next(enclosures, "")
 
 
 def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
-    """Make an entry of what the feed says of it; None when that is nothing."""
-    details = [source.get(key) or {} for key in ("title_detail", "summary_detail")]
-    details += source.get("content", ())
-    base = next((safe_url(each["base"], url) for each in details if each.get("base")), "") or url
+    """Make an entry of what feedparser, or _json_item, says of it; None when that is nothing."""
+    details = (source.get("summary_detail") or {}, *source.get("content", ()))
+    texts = list(map(_as_html, details))
     image, enclosure = _media(source)
     guid, link = _text(source, "id").replace("&amp;", "&"), _text(source, "link")
     if link == guid and "://" not in link and not link.startswith("/"):
         link = ""  # an RSS guid is a link unless it says it is none, and most forget to say so
-    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, base)
-    texts = [_as_html(detail) for detail in details[1:]]
+    link = safe_url(_text(source, "feedburner_origlink") or link or enclosure, url)
     summary = next(filter(None, map(excerpt, texts)), "")
     title = _title(source) or one_line(summary or link.partition("://")[2], 80)
     if not (guid or title or any(texts) or image):
         return None
     body = markdown_text(summary) if content == "summary" else ""
     if content == "full":
-        body = markdown(max(texts, key=len), link or base)
-    guid = one_line(guid, 100_000)
-    if len(guid) > 500:
-        guid = f"{guid[:467]}-{hashlib.sha256(guid.encode()).hexdigest()[:32]}"
+        body = markdown(max(texts, key=len), link or url)
     language = _text(feed, "language")
     labels = [html_entities.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
-        guid=guid,
+        guid=one_line(guid, 500),
         link=link,
         title=title or "Untitled",
         published=parse_date(_text(source, "published", "created"), language),
         updated=parse_date(_text(source, "updated", "date"), language),
-        author=one_line(", ".join(dict.fromkeys(_authors(source) or _authors(feed))), 200),
+        author=_authors(source) or _authors(feed),
         tags=tuple(dict.fromkeys(one_line(label, 40) for label in labels if label))[:10],
         excerpt=summary,
         body=body,
-        image=safe_url(image, base),
-        enclosure=safe_url(enclosure, base),
+        image=safe_url(image, url),
+        enclosure=safe_url(enclosure, url),
     )
 
 
-def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") -> Document:
+@cache
+def _feedparser() -> Callable[[bytes], Any]:
+    """Import feedparser and spare it what is not used here: a quarter of its time.
+
+    Its dates (raw strings are read), its table of old key names, its deep copies of strings.
+    """
+    import feedparser  # type: ignore[import-untyped]
+
+    feedparser.registerDateHandler(lambda _text: (0,) * 9)
+    dictionary = feedparser.FeedParserDict
+    for name in ("__getitem__", "get", "__contains__", "__setitem__", "setdefault"):
+        setattr(dictionary, name, getattr(dict, name))
+    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
+    headers = {"content-type": "application/xml; charset=utf-8"}
+    options = {"sanitize_html": False, "resolve_relative_uris": False}
+    return lambda data: feedparser.parse(io.BytesIO(data), response_headers=headers, **options)
+
+
+def _read_xml(text: str) -> tuple[Any, list[Any], str]:
+    """Read RSS, RDF or Atom: what it says of the feed and of each entry, and its fault."""
+    parse, data = _feedparser(), mend_xml(text)
+    try:
+        parsed = parse(data)
+        fault = str(parsed.get("bozo_exception", "")).rpartition(": ")[2]
+    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
+        fault = f"feedparser: {error!r}"
+    if re.search("^feedparser|no element found$|unclosed", fault):
+        parsed = _parsed_apart(parse, data)
+    if not parsed.get("version") and not parsed["entries"]:
+        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    return parsed["feed"], parsed["entries"], fault
+
+
+def _parsed_apart(parse: Callable[[bytes], Any], data: bytes) -> dict[str, Any]:
+    """Parse entry by entry, so that those go which feedparser stumbles over or that are cut off."""
+    name = rb"(?:\w+:)?(?:item|entry)"
+    head, *pieces = re.split(rb"(?=<%b[\s>])" % name, data)
+    parsed: dict[str, Any] = {"feed": {}}
+    entries: list[Any] = []
+    for piece in (b"", *(piece for piece in pieces if re.search(rb"</%b\s*>" % name, piece))):
+        with suppress(Exception):  # this one is lost; the document's warning says why
+            parsed = parse(head + piece)
+            entries += parsed["entries"][:1]
+    return {**parsed, "entries": entries}
+
+
+def _read_json(text: str) -> tuple[Any, list[Any], str]:
+    """Read a JSON Feed likewise; of a broken one the items that end before the break."""
+    feed, fault = None, ""
+    try:
+        feed = json.loads(text, strict=False)
+    except (json.JSONDecodeError, RecursionError) as error:
+        fault, end = str(error), getattr(error, "pos", 0)
+        while not feed and (end := text.rfind("}", 0, end)) > 0:
+            with suppress(json.JSONDecodeError):
+                feed = json.loads(f"{text[: end + 1]}]}}", strict=False)
+    if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
+        told = f"broken JSON ({fault})" if fault else "JSON that is not a JSON Feed"
+        raise FeedError(f"the address answered with {told}")
+    return _json_item(feed), [_json_item(item) for item in _each(dict, feed["items"])], fault
+
+
+def _json_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
+
+    What has the wrong type is left out, here or by `_text`.
+    """
+    html, words = item.get("content_html"), item.get("content_text")
+    return {
+        "id": item.get("id"),
+        "link": _text(item, "url", "external_url", "home_page_url"),
+        "language": item.get("language"),
+        "title_detail": {"type": "text/plain", "value": item.get("title")},
+        "published": item.get("date_published"),
+        "updated": item.get("date_modified"),
+        "authors": _each(dict, item.get("authors")) or _each(dict, [item.get("author")]),
+        "tags": [{"term": tag} for tag in _each(str, item.get("tags"))],
+        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
+        "content": [{"type": "text/html" if html else "text/plain", "value": html or words}],
+        "image": {"href": _text(item, "image", "banner_image")},
+        "media_content": _each(dict, item.get("attachments")),
+    }
+
+
+def _each(kind: type[T], values: Any) -> list[T]:
+    return [v for v in values if isinstance(v, kind)] if isinstance(values, list) else []
+
+
+def parse_document(body: bytes, content_type: str, url: str, content: str) -> Document:
+    """Read RSS, RDF, Atom or JSON Feed that came from `url`, whatever its encoding and its faults.
+
+    `content` is summary, full or link. Raises FeedError when it is no feed.
+    """
+    text = decode(body, content_type).lstrip("\ufeff \t\r\n\0")
+    if not text:
+        raise FeedError("the address answered with an empty document")
+    if re.match(HTML_PAGE, text):
+        raise FeedError("the address answered with an HTML page, not a feed")
+    feed, items, fault = (_read_json if text[0] in "{[" else _read_xml)(text)
     entries = (_entry(item, feed, url, content) for item in items)
     return Document(
         title=_title(feed),
@@ -1180,49 +1226,17 @@ def _document(feed: Any, items: Any, url: str, content: str, fault: str = "") ->
     )
 
 
-###############################################################################
-# Parsing
-###############################################################################
-
-_ROOT = (  # a comment may quote anything
-    r"(?is)<!--.*?(?:-->|\Z)"
-    r"|<(?:(?P<html>!doctype\s+html|html)|(?:[\w.-]+:)?(?:rss|feed|rdf|channel))[\s/>]"
-)
-_BEFORE_ROOT = "\ufeff \t\r\n\0"
-
-
 class _TimeoutSignal(BaseException):
     """Time is up. No Exception: libraries catch those."""
 
 
-def kind_of(text: str) -> str:
-    """Tell by its start what a document is: json, html, feed, or "" for none of them."""
-    text = text.lstrip(_BEFORE_ROOT)
-    if text.startswith(("{", "[")):
-        return "json"
-    roots = (found for found in re.finditer(_ROOT, text) if not found[0].startswith("<!--"))
-    root = next(roots, None)
-    if not root:
-        return ""
-    return "html" if root["html"] else "feed"
-
-
 def read_document(
-    path: str | Path, content_type: str, url: str, content: str, timeout_s: float
+    path: Path, content_type: str, url: str, content: str, timeout_s: float
 ) -> Document:
-    """Parse the document in a file, in the main thread of this process or of a worker.
+    """Parse the document in a file, within so many seconds. Raises FeedError.
 
-    Raises FeedError; what goes in and what comes out can be pickled.
-    """
-    return parse_within(timeout_s, Path(path).read_bytes(), content_type, url, content)
-
-
-def parse_within(
-    timeout_s: float, body: bytes, content_type: str, url: str, content: str
-) -> Document:
-    """Give parse_document so many seconds; in a main thread only, for it uses signal.setitimer.
-
-    feedparser searches an author's name in quadratic time: 150 kB of it would never end.
+    In the main thread of this process or of a worker, for it uses signal.setitimer: feedparser
+    searches an author's name in quadratic time, 150 kB of it would never end.
     """
 
     def stop(_number: int, _frame: object) -> None:
@@ -1232,157 +1246,13 @@ def parse_within(
     # And each second after: one may be swallowed.
     signal.setitimer(signal.ITIMER_REAL, timeout_s, 1)
     try:
-        return parse_document(body, content_type, url, content)
+        return parse_document(path.read_bytes(), content_type, url, content)
     except _TimeoutSignal:
         message = f"the document takes too long to parse; given up after {timeout_s:g} s"
         raise SlowError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-
-
-def parse_document(body: bytes, content_type: str, url: str, content: str) -> Document:
-    """Read RSS, RDF, Atom or JSON Feed that came from `url`, whatever its encoding and its faults.
-
-    `content` is summary, full or link. Raises FeedError when it is no feed.
-    """
-    text = decode(body, content_type).lstrip(_BEFORE_ROOT)
-    if not text:
-        raise FeedError("the address answered with an empty document")
-    kind = kind_of(text)
-    if kind == "json":
-        return _json_document(text, url, content)
-    if kind == "html":
-        raise FeedError("the address answered with an HTML page, not a feed")
-    document = _xml_document(text, url, content) if kind else None
-    if not document:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
-    return document
-
-
-def _xml_document(text: str, url: str, content: str) -> Document | None:
-    data, fault = mend_xml(text)
-    _feedparser()  # were it missing, that would be no fault of the document
-    try:
-        parsed = _parsed(data)
-    except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
-        parsed, fault = _parsed_apart(data), f"{fault} feedparser: {error!r}".lstrip()
-    if not parsed.get("version") and not parsed["entries"]:
-        return None
-    return _document(parsed["feed"], parsed["entries"], url, content, fault)
-
-
-def _parsed(data: bytes) -> Any:
-    return _feedparser().parse(
-        io.BytesIO(data),
-        response_headers={"content-type": "application/xml; charset=utf-8"},
-        sanitize_html=False,
-        resolve_relative_uris=False,
-    )
-
-
-def _parsed_apart(data: bytes) -> Any:
-    """Parse entry by entry a document feedparser stumbles over, so that only the bad ones go."""
-    head, *pieces = re.split(rb"(?=<(?:\w+:)?(?:item|entry)[\s>])", data)
-    try:
-        whole = _parsed(head)
-    except Exception as error:
-        raise FeedError(f"the document cannot be read: {error!r}") from error
-    for piece in pieces:
-        with suppress(Exception):  # this one is lost; the document's warning says why
-            whole["entries"] += _parsed(head + piece)["entries"][:1]
-    return whole
-
-
-@cache
-def _feedparser() -> Any:
-    """Import feedparser and spare it what is not used here: a third of its time.
-
-    Its dates: the raw strings are read. Its dictionary's table of old key names: none is asked
-    for. Its deep copies: they are of strings. Its own entries stay the same.
-    """
-    import feedparser.api  # type: ignore[import-untyped]
-
-    feedparser.api.PREFERRED_XML_PARSERS.insert(0, __name__)  # see create_parser
-    feedparser.registerDateHandler(lambda _text: (0,) * 9)
-    dictionary = feedparser.FeedParserDict
-    lookups = {"__getitem__", "get", "__contains__", "__setitem__", "setdefault"}
-    for name in lookups & vars(dictionary).keys():
-        delattr(dictionary, name)
-    dictionary.__deepcopy__ = lambda self, _memo: dictionary(self)
-    return feedparser
-
-
-def create_parser() -> XMLReader:
-    """Make the SAX driver feedparser is told to use; xml.sax.make_parser looks for this name.
-
-    Expat hands out text in pieces as short as a line or an entity unless told to join them.
-    """
-    from xml.sax.expatreader import ExpatParser
-
-    class Driver(ExpatParser):
-        def reset(self) -> None:
-            super().reset()
-            self._parser.buffer_text = True  # type: ignore[attr-defined]
-            self._parser.buffer_size = 1 << 16  # type: ignore[attr-defined]
-
-    return Driver()
-
-
-def _json_document(text: str, url: str, content: str) -> Document:
-    fault = ""
-    try:
-        feed = json.loads(text, strict=False)
-    except (ValueError, RecursionError) as error:
-        feed, fault = _json_before_the_break(text), str(error)
-        if not feed:
-            raise FeedError(f"the address answered with broken JSON ({error})") from error
-    if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
-        raise FeedError("the address answered with JSON that is not a JSON Feed")
-    items = [_json_item(item) for item in _dicts(feed["items"])]
-    return _document(_json_item(feed), items, url, content, fault)
-
-
-def _json_before_the_break(text: str) -> dict[str, Any]:
-    """Read what stands before the items of a broken JSON Feed, and its whole items; none: {}."""
-    head, _, rest = text.partition('"items"')
-    decoder, items, end = json.JSONDecoder(strict=False), [], 0
-    before_item = re.compile(r"[\s:\[,]*(?=\{)")
-    with suppress(ValueError, RecursionError):
-        feed = decoder.decode(head.rstrip().removesuffix(",") + "}")
-        while item := before_item.match(rest, end):
-            found, end = decoder.raw_decode(rest, item.end())
-            items.append(found)
-    return {**feed, "items": items} if items else {}
-
-
-def _json_item(item: dict[str, Any]) -> dict[str, Any]:
-    """Put what JSON Feed 1 or 1.1 (jsonfeed.org) says of an item, or the feed, as feedparser does.
-
-    What has the wrong type is left out, here or by `_text`.
-    """
-    markup = {"type": "text/html", "value": item.get("content_html")}
-    words = {"type": "text/plain", "value": item.get("content_text")}
-    tags = item.get("tags")
-    tags = tags if isinstance(tags, list) else []
-    return {
-        "id": item.get("id"),
-        "link": _text(item, "url", "external_url", "home_page_url"),
-        "language": item.get("language"),
-        "title_detail": {"type": "text/plain", "value": item.get("title")},
-        "published": item.get("date_published"),
-        "updated": item.get("date_modified"),
-        "authors": _dicts(item.get("authors")) or _dicts([item.get("author")]),
-        "tags": [{"term": tag} for tag in tags if isinstance(tag, str)],
-        "summary_detail": {"type": "text/plain", "value": item.get("summary")},
-        "content": [markup if markup["value"] else words],
-        "image": {"href": _text(item, "image", "banner_image")},
-        "media_content": _dicts(item.get("attachments")),
-    }
-
-
-def _dicts(values: Any) -> list[dict[str, Any]]:
-    return [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
 
 
 ###############################################################################
@@ -1722,6 +1592,12 @@ def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, kno
 # Feed list
 ###############################################################################
 
+_LINE_HINT = (
+    "one feed a line: its address, which starts with https:// or is a file relative to the list; "
+    "the name stands before the address, a tab or two spaces between; no more than a name and an "
+    "address; a group is written [name]"
+)
+
 
 def group_of(name: str, where: str) -> tuple[str, str]:
     """Return a group's slug and neutral name. Digits alone are refused: a year's folder."""
@@ -1732,59 +1608,36 @@ def group_of(name: str, where: str) -> tuple[str, str]:
     return slug, one_line(name, 100)
 
 
-def split_line(line: str, where: str) -> tuple[str, str]:
-    """Split a feed line into name and address; the name may be empty."""
-    parts = [part for text in re.split(r"\t| {2,}", line) if (part := text.strip())]
-    shown = re.sub(r"(\w+://)(?:[^\s/@]*@)?([^\s/?#]*)\S*", r"\1\2/…", line)  # it may hold a key
-    if len(parts) == 1 and " " in line and "://" in line:
-        hint = "put a tab or two spaces between name and address"
-        raise ConfigError(f"{where}: a name and an address with one space between: {shown}", hint)
-    if len(parts) > 2 or "://" in "".join(parts[:-1]):
-        hint = "one feed a line; the name stands before the address"
-        raise ConfigError(f"{where}: more than a name and an address: {shown}", hint)
-    return " ".join(parts[0].split()) if len(parts) > 1 else "", parts[-1]
-
-
-def make_feed(address: str, name: str, group: tuple[str, str], line: int, source: Path) -> Feed:
-    """Make a Feed of one line's parts. Raises ConfigError with file and line."""
-    where = f"{source}:{line}"
-    # The mark of a private feed may stand before its name or its address.
-    private = address.startswith("!") or name.startswith("!")
-    address, name = address.lstrip("! "), name.lstrip("! ")
-    if "://" not in address:
-        if not (source.parent / address).is_file():
-            hint = "an address starts with https://; a file stands relative to the list"
-            told = f": {address}" if address and not private else ""  # it may be half an address
-            raise ConfigError(f"{where}: no such file{told}", hint)
-        return Feed(address, name, *group, line, private)
-    try:
-        parts = urlsplit(address)
-        is_address = parts.hostname and parts.port != 0 and not re.search(r"[\s<>\"]", address)
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise ConfigError(f"{where}: not an address", "it looks like https://example.org/feed.xml")
-    if parts.scheme.lower() not in ("http", "https"):
-        hint = "use an address that starts with https:// or http://"
-        raise ConfigError(f"{where}: {parts.scheme}: is not a way to fetch a feed", hint)
-    userinfo, _, host = parts.netloc.rpartition("@")
-    url = parts._replace(netloc=host).geturl()
-    return Feed(url, name, *group, line, private, unquote(userinfo))
+def checked_feed(feed: Feed, source: Path) -> Feed:
+    """Return a feed as listed with its password taken out of its address. Raises ConfigError."""
+    scheme, mark, _ = feed.url.partition("://")
+    if not mark and (source.parent / feed.url).is_file():
+        return feed
+    with suppress(ValueError):
+        parts = urlsplit(feed.url)
+        is_web = parts.scheme in ("http", "https") and not re.search(r"[\s<>\"]", feed.url)
+        if is_web and parts.hostname and parts.port != 0:
+            userinfo, _, host = parts.netloc.rpartition("@")
+            return replace(feed, url=parts._replace(netloc=host).geturl(), auth=unquote(userinfo))
+    # What follows may hold a key.
+    told = f"{scheme}://… is not an address of a feed" if mark else f"no such file: {feed.url}"
+    fault = "no such file" if feed.private and not mark else told
+    raise ConfigError(f"{source}:{feed.line}: {fault}", _LINE_HINT)
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
     """Yield the feeds of a feeds.txt in order. Raises ConfigError with file and line."""
     group = ("", "")
     for number, raw in enumerate(text.splitlines(), 1):
-        line = re.sub(r"^!\s+", "!", re.sub(r"(^|\s)#.*", "", raw).strip())
-        where = f"{source}:{number}"
-        if line.startswith("["):
-            if not line.endswith("]"):
-                raise ConfigError(f"{where}: a group that does not end: {line}", "write [name]")
-            group = group_of(line[1:-1].strip(), where)
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        if heading := re.fullmatch(r"\[(.*)\]", line):
+            group = group_of(heading[1].strip(), f"{source}:{number}")
         elif line:
-            name, address = split_line(line, where)
-            yield make_feed(address, name, group, number, source)
+            line, marks = re.subn(r"(^|\t|  )! *", r"\1", line)  # before the name or the address
+            name, _, address = re.sub(r" *\t *| {2,}", "\t", line).rpartition("\t")
+            if "\t" in name or "://" in name:
+                name, address = "", line
+            yield checked_feed(Feed(address, name, *group, number, bool(marks)), source)
 
 
 def parse_opml(text: str, source: Path) -> Iterator[Feed]:
@@ -1792,41 +1645,40 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
 
     One that breaks off is refused: the posts of the feeds after the break would go.
     """
+    from xml.parsers import expat
+
     import listparser
 
-    data, fault = mend_xml(text)
-    if fault:
-        raise ConfigError(f"{source}: broken OPML: {fault}", "export it again")
+    data = mend_xml(text)
+    try:
+        expat.ParserCreate().Parse(data, True)  # noqa: FBT003
+    except expat.ExpatError as error:
+        fault = f"{source}: broken OPML or no OPML: {error}"
+        raise ConfigError(fault, "export it again") from error
     # listparser puts a feed's categories before the folders it stands in.
     folders_only = re.sub(r"""\scategory\s*=\s*("[^"]*"|'[^']*')""", "", data.decode())
-    lines = [html_entities.unescape(line) for line in text.splitlines()]
+    lines = html_entities.unescape(text.replace("'", '"')).splitlines()
     for outline in listparser.parse(folders_only.encode("ascii", "xmlcharrefreplace")).feeds:
-        here = re.compile(rf"""["']\s*{re.escape(outline.url)}\s*["']""")
-        line = next((n for n, raw in enumerate(lines, 1) if here.search(raw)), 0)
+        line = next((n for n, raw in enumerate(lines, 1) if f'"{outline.url}"' in raw), 0)
         folders = [name for name in (outline.categories or [[]])[0] if name]
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
-        yield make_feed(outline.url, one_line(outline.title, 100), group, line, source)
+        yield checked_feed(Feed(outline.url, one_line(outline.title, 100), *group, line), source)
 
 
 def read_feeds(source: Path) -> tuple[Feed, ...]:
     """Read the feed list, each feed once, in order. Raises ConfigError."""
     try:
         data = source.read_bytes()
-        is_opml = bool(re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<(?!https?:)", data))
-        text = decode(data, "") if is_opml else data.decode("utf-8-sig")
-    except FileNotFoundError as error:
-        hint = "make one, a feed a line, or name yours with --feeds"
-        raise ConfigError(f"no feed list at {source}", hint) from error
+        starts_as_xml = re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<", data)
+        is_opml = data and (starts_as_xml or source.suffix.lower() == ".opml")
+        text = decode(data) if is_opml else data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
-    if source.suffix.lower() == ".opml" and text.strip() and not is_opml:
-        raise ConfigError(f"{source}: this is no OPML", "export it again")
+        hint = "make one in UTF-8, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}: cannot read it ({error})", hint) from error
     feeds: dict[str, Feed] = {}
-    names: dict[str, str] = {}  # two names with one slug are one group
     for feed in (parse_opml if is_opml else parse_feeds_txt)(text, source):
-        named = replace(feed, group_name=names.setdefault(feed.group, feed.group_name))
-        first = feeds.setdefault(feed_id(feed), named)
-        if first is not named:
+        first = feeds.setdefault(feed_id(feed), feed)
+        if first is not feed:
             told = "%s:%d: listed in line %d already, which holds; remove this line"
             log.warning(told, source, feed.line, first.line)
     if not feeds:
@@ -2463,8 +2315,8 @@ def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
 def html_page(body: Path) -> bytes:
     """Return the document when it is an HTML page, else nothing."""
     with body.open("rb") as file:
-        head = decode(file.read(4000), "")
-    return body.read_bytes() if kind_of(head) == "html" else b""
+        head = decode(file.read(4000))
+    return body.read_bytes() if re.match(HTML_PAGE, head) else b""
 
 
 def hide_address(feed: Feed, answer: Answer) -> Answer:

@@ -149,12 +149,6 @@ def test_addresses_of_two_feeds_stay_two(listed, other):
     assert len(listed(f"{A}\n{other}\n")) == 2
 
 
-def test_two_groups_with_one_slug_are_one_group_with_the_first_name(listed):
-    first, second = listed(f"[Cloud & more]\n{A}\n[cloud/more]\n{B}\n")
-    assert (first.group, first.group_name) == (second.group, second.group_name)
-    assert first.group_name == "Cloud & more"
-
-
 def opml(body, head='<?xml version="1.0" encoding="utf-8"?>\n<opml version="2.0">'):
     return f"{head}<head><title>t</title></head><body>\n{body}\n</body></opml>"
 
