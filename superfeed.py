@@ -239,7 +239,7 @@ class Feed:
 class Entry:
     """One entry of a feed. Every text in it is neutral already: see the section Text."""
 
-    guid: str  # as the feed has it, one line, at most 500 characters; empty: none
+    guid: str  # as the feed has it, one line, at most 4,000 characters; empty: none
     link: str  # absolute http(s) address of the original; empty: none
     title: str  # one line, at most 300 characters
     published: datetime | None  # aware, UTC; None: the feed gave no usable date
@@ -994,8 +994,9 @@ def decode(body: bytes, content_type: str = "") -> str:
     unicode = json.detect_encoding(body)  # by its mark, or the zeros in its first characters
     if unicode != "utf-8":
         return body.decode(unicode, "replace")
-    with suppress(UnicodeDecodeError):
-        return body.decode()
+    if b"\x1b$" not in body:  # ISO-2022-JP is valid UTF-8, too
+        with suppress(UnicodeDecodeError):
+            return body.decode()
     said = (body[:1000].decode("latin-1") + content_type).lower()
     for name in re.findall(r"""(?:<\?xml[^>]*encoding|charset)\s*=\s*["']?([\w.:-]+)""", said):
         with suppress(LookupError, ValueError):  # unknown, or no encoding of text
@@ -1063,8 +1064,7 @@ def _authors(source: Any) -> str:
     names = [name for author in source.get("authors", ()) if (name := _text(author, "name"))]
     if len(names) < 2:
         author = _text(source, "author") or "".join(names)
-        name = re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author
-        names = [name or author]
+        names = [re.sub(r"\S+@\S+", "", author).strip(" ()<>") if "@" in author else author]
     return one_line(html_entities.unescape(", ".join(dict.fromkeys(names))), 200)
 
 
@@ -1104,7 +1104,7 @@ def _entry(source: Any, feed: Any, url: str, content: str) -> Entry | None:
     language = _text(feed, "language")
     labels = [html_entities.unescape(_text(tag, "label", "term")) for tag in source.get("tags", ())]
     return Entry(
-        guid=one_line(guid, 500),
+        guid=one_line(guid, _MAX_URL),
         link=link,
         title=title or "Untitled",
         published=parse_date(_text(source, "published", "created"), language),

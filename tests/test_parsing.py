@@ -271,7 +271,13 @@ def test_a_document_is_read_whatever_is_declared(declared, sent, content_type):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "words"), [("windows-1251", "Привет"), ("shift_jis", "日本語"), ("gb2312", "中文")]
+    ("encoding", "words"),
+    [
+        ("windows-1251", "Привет"),
+        ("shift_jis", "日本語"),
+        ("gb2312", "中文"),
+        ("iso-2022-jp", "日本語"),
+    ],
 )
 def test_an_encoding_that_is_declared_is_used(encoding, words):
     body = rss(f"<item><title>{words}</title></item>")
