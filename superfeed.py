@@ -43,8 +43,7 @@ was killed.
     HTTP answers              names to addresses, failures to words
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
-    Edges: git                the checkout
-    Edges: a checkout         cloned, found fit, rid of what a killed run left
+    Edges: git                the checkout: cloned, found fit, kept up to date, given back
     Edges: hugo               the binary, and what it says of the site
     Edges: S3                 a bucket
     Edges: state              what a run leaves for the next
@@ -2777,10 +2776,10 @@ class Web:
 # Edges: around git
 ###############################################################################
 
-GIT_NETWORK_TIMEOUT_S = 900.0
-GIT_LOCAL_TIMEOUT_S = 300.0
+GIT_TIMEOUT_S = 900.0
 PUSH_PATIENCE_S = 120.0
 PATIENCE_WITH_CHILDREN_S = 5.0
+PATIENCE_WITH_KILLED_S = 10.0
 TWIN = ".superfeed-"  # folders beside the checkout named so are ours to remove: no owner's is
 SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
@@ -2788,9 +2787,8 @@ CREDENTIAL_HELPER = (
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
 )
 BY_LIST = ("--pathspec-from-file=-", "--pathspec-file-nul")
-# What each run makes anew; an owner may have his repository keep it.
-REMADE = rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*"
-UNDER_WAY = ("rebase-merge", "rebase-apply", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD")
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+STAGE = ("update-index", "-z", "--add", "--remove", "--stdin")
 # Somebody else was faster. All else that is rejected (a hook, a protected branch) stays rejected.
 RACE = r"\((fetch first|non-fast-forward)|cannot lock ref|failed to (update|lock) ref"
 GIT_CURES = (
@@ -2803,8 +2801,6 @@ GIT_CURES = (
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
-    ("protected branch", "allow the token's owner to push to it, or name another --branch"),
-    ("'file' not allowed", "git config --global protocol.file.allow always"),
     (r"\.lock': File exists", "another git works there: wait; if none does, remove that file"),
 )  # fmt: skip
 
@@ -2812,21 +2808,21 @@ GIT_CURES = (
 def finish_child(
     child: subprocess.Popen[bytes], timeout_s: float, given: str = ""
 ) -> tuple[int, str, str]:
-    """Wait for git or hugo; return exit code, stdout and stderr. Raises TimeoutExpired.
+    """Wait for git or hugo; return exit code, stdout and stderr.
 
     It leads a process group of its own: whatever ends the wait ends the whole group. On SIGTERM
     git takes its locks with it.
     """
     try:
         out, err = child.communicate(given.encode("utf-8", "surrogateescape"), timeout_s)
-    except BaseException:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(PATIENCE_WITH_CHILDREN_S)
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
+    except BaseException as fault:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(PATIENCE_WITH_CHILDREN_S)
+        if isinstance(fault, subprocess.TimeoutExpired):
+            return -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
         raise
     return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
 
@@ -2842,6 +2838,8 @@ def git_environment(address: str, token: str, author: str) -> dict[str, str]:
         "commit.gpgSign": "false",
         "gc.autoDetach": "false",
         "core.quotePath": "false",
+        "http.lowSpeedLimit": "1",  # bytes a second; git's own variables are stronger
+        "http.lowSpeedTime": "60",
     }
     env = {"GIT_TERMINAL_PROMPT": "0", "GIT_LITERAL_PATHSPECS": "1"}
     parts = urlsplit(address)
@@ -2849,8 +2847,6 @@ def git_environment(address: str, token: str, author: str) -> dict[str, str]:
         scope = f"credential.{parts.scheme}://{parts.netloc}.helper"
         settings |= {"credential.helper": "", scope: CREDENTIAL_HELPER}
         env |= {"SUPERFEED_GIT_TOKEN": token, "GIT_ASKPASS": ""}
-    for name, value in (("LIMIT", "1"), ("TIME", "60")):
-        env[f"GIT_HTTP_LOW_SPEED_{name}"] = os.environ.get(f"GIT_HTTP_LOW_SPEED_{name}", value)
     first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
     for number, (key, value) in enumerate(settings.items(), first):
         env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -2861,29 +2857,24 @@ def git_environment(address: str, token: str, author: str) -> dict[str, str]:
 def identity_environment(author: str) -> dict[str, str]:
     """Return git's variables for "NAME <MAIL>"."""
     name, _, mail = author.rstrip(">").rpartition(" <")
-    return {
-        f"GIT_{role}_{part}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for part, value in (("NAME", name), ("EMAIL", mail))
-    }
+    author_env = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": mail}
+    return author_env | {"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": mail}
 
 
-def git_error(args: Sequence[str], words: str, folder: Path) -> SuperfeedError:
+def git_error(command: str, words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
     said = "; ".join((telling or lines)[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
-    return SuperfeedError(f"git {args[0]} failed in {folder}: {said}", hint)
+    return SuperfeedError(f"git {command} failed in {folder}: {said}", hint)
 
 
-def is_leftover(file: Path, path: str, state: str) -> bool:
+def gives_way(path: str, state: str) -> bool:
     """Tell whether a file is made anew by each run, or a post that no commit has yet."""
-    if re.fullmatch(REMADE, path):
-        return True
-    if state[0] not in "?A" or not re.search(f"/{POST_NAME}$", path) or not file.is_file():
-        return False
-    return re.match(HEAD, file.read_text("utf-8", "replace")) is not None
+    remade = rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*"
+    new_post = state[0] in "?A" and re.search(f"/{POST_NAME}$", path)
+    return bool(new_post or re.fullmatch(remade, path))
 
 
 @contextmanager
@@ -2909,34 +2900,30 @@ def read_token(identifier: str) -> str:
     options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
     session: Any = boto3.session.Session(region_name=region or None)
     try:
+        client = session.client("ssm" if service == "ssm" else "secretsmanager", config=options)
         if service == "ssm":
-            name = identifier.split(":parameter", 1)[1]
-            found = session.client("ssm", config=options).get_parameter(
-                Name=name, WithDecryption=True
-            )
-            return str(found["Parameter"]["Value"]).strip()
-        secrets = session.client("secretsmanager", config=options)
-        return token_of_secret(secrets.get_secret_value(SecretId=identifier)["SecretString"])
-    except (BotoCoreError, ClientError, LookupError) as error:
+            found = client.get_parameter(Name=identifier, WithDecryption=True)["Parameter"]["Value"]
+        else:
+            found = client.get_secret_value(SecretId=identifier)["SecretString"]
+    except (BotoCoreError, ClientError, KeyError) as error:
         raise SuperfeedError(
             f"cannot read the git token from {identifier}: {error}",
             "check --token-from, the region, and that this machine may read it",
         ) from error
+    return token_of_secret(found)
 
 
 def token_of_secret(secret: str) -> str:
     """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
-    try:
-        parsed = json.loads(secret)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
+    values: Any = None
+    with suppress(ValueError):
+        values = json.loads(secret)
+    if not isinstance(values, dict):
         return secret.strip()
-    named = [value for key, value in parsed.items() if "token" in key.lower()]
-    candidates = named or list(parsed.values())
-    if len(candidates) != 1:
+    found = [value for key, value in values.items() if "token" in key.lower()] or [*values.values()]
+    if len(found) != 1:
         raise SuperfeedError("the secret holds several values", 'call the right one "token"')
-    return str(candidates[0]).strip()
+    return str(found[0]).strip()
 
 
 ###############################################################################
@@ -2951,11 +2938,13 @@ class Checkout:
         self, folder: Path, branch: str, env: Mapping[str, str], *, dry: bool = False
     ) -> None:
         self.folder, self.branch, self.dry = folder, branch, dry
+        self.git_dir = folder / ".git"
+        self.own_folder = self.git_dir / "superfeed"  # unseen by git's status and by hugo
         # Without it git takes a folder whose .git is gone for a part of the repository around it.
         self.env = {**env, "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
     def try_git(
-        self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S
+        self, *args: str, stdin: str = "", timeout_s: float = GIT_TIMEOUT_S
     ) -> tuple[int, str, str]:
         """Run one git command; return its exit code, stdout and stderr."""
         from git.cmd import Git
@@ -2967,47 +2956,24 @@ class Checkout:
         )  # fmt: skip
         # Its __del__ would swallow the exception of a signal that comes just then.
         child, running.proc = running.proc, None
-        try:
-            code, out, err = finish_child(child, timeout_s, stdin)
-        except subprocess.TimeoutExpired:
-            code, out, err = -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
+        code, out, err = finish_child(child, timeout_s, stdin)
         if code == -signal.SIGKILL:
             self.unlock()
             err = err or "fatal: git was killed: is there too little memory?"
         return code, out, err
 
-    def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_LOCAL_TIMEOUT_S) -> str:
+    def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_TIMEOUT_S) -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
         code, out, err = self.try_git(*args, stdin=stdin, timeout_s=timeout_s)
         if code:
-            raise git_error(args, err or out, self.folder)
+            raise git_error(args[0], err or out, self.folder)
         return out
-
-    def try_network(self, *args: str) -> tuple[int, str, str]:
-        """Run a git command that talks to the remote; an ssh of the owner's choosing is kept."""
-        chosen = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *self.env}
-        if not chosen and self.try_git("config", "core.sshCommand")[0]:
-            self.env["GIT_SSH_COMMAND"] = SSH
-        return self.try_git(*args, timeout_s=GIT_NETWORK_TIMEOUT_S)
 
     # What is there
 
     def is_checkout(self) -> bool:
-        """Tell whether the folder is the top of a checkout of its own, not inside another."""
-        return (self.folder / ".git").exists()
-
-    @cached_property
-    def git_dir(self) -> Path:
-        """The folder git keeps its own files in."""
-        kept = ".git"
-        if (self.folder / kept).is_file():  # a linked work tree
-            kept = self.git("rev-parse", "--git-dir").strip()
-        return self.folder / kept
-
-    @property
-    def own_folder(self) -> Path:
-        """Where superfeed keeps its own files: unseen by git's status and by hugo."""
-        return self.git_dir / "superfeed"
+        """Tell whether the folder is the top of a clone of its own, not inside another."""
+        return self.git_dir.is_dir()
 
     def remote(self) -> str:
         """Return the address of origin, or nothing."""
@@ -3021,10 +2987,6 @@ class Checkout:
     def tracking(self) -> str:
         """The name under which git keeps the remote's branch, and where that was before."""
         return f"refs/remotes/origin/{self.branch}"
-
-    def upstream(self) -> str:
-        """Return the id of the remote's branch as last fetched, or nothing."""
-        return self.head(self.tracking)
 
     def contains(self, commit: str) -> bool:
         """Tell whether a commit is part of what the checkout is at."""
@@ -3042,79 +3004,56 @@ class Checkout:
 
     def unpushed(self) -> int:
         """Count the commits the remote's branch does not have."""
-        known = self.upstream()
-        span = f"{known}..HEAD" if known else "HEAD"
+        upstream = self.head(self.tracking)
+        span = f"{upstream}..HEAD" if upstream else "HEAD"
         return int(self.git("rev-list", "--count", span)) if self.head() else 0
-
-    def locks(self) -> list[Path]:
-        """Return the locks that git holds, or held when it was killed."""
-        where = ("*.lock", "superfeed/*.lock", "refs/**/*.lock", "modules/**/*.lock")
-        return [path for pattern in where for path in self.git_dir.glob(pattern)]
-
-    def unlock(self) -> None:
-        """Remove the locks of a git that was killed: no other works while superfeed's is held."""
-        for path in self.locks():
-            path.unlink(missing_ok=True)
 
     # Keeping it up to date
 
     def fetch(self) -> None:
         """Fetch the branch. A remote that never had it (an empty one) is no fault."""
         spec = f"+refs/heads/{self.branch}:{self.tracking}"
-        code, out, err = self.try_network("fetch", "-q", "--no-tags", "origin", spec)
-        if code and ("couldn't find remote ref" not in err or self.upstream()):
-            raise git_error(("fetch",), err or out, self.folder)
+        code, out, err = self.try_git("fetch", "-q", "--no-tags", "origin", spec)
+        if code and ("couldn't find remote ref" not in err or self.head(self.tracking)):
+            raise git_error("fetch", err or out, self.folder)
 
     def catch_up(self) -> None:
         """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
-        upstream, head = self.upstream(), self.head()
+        upstream = self.head(self.tracking)
         if not upstream:
             return
         # What the remote had when the unpushed began: its owner may have rewritten it since.
         base = self.try_git("merge-base", "--fork-point", self.tracking, "HEAD")[1].strip()
-        behind = base != upstream if base else not self.contains(upstream)
-        if behind and head:
-            self.refuse_clash((base, upstream) if base else (f"HEAD...{upstream}",), upstream)
-        if behind and head and self.unpushed():
-            self.rebase()
-        elif behind:
-            self.git("merge", "-q", "--ff-only", upstream, timeout_s=GIT_NETWORK_TIMEOUT_S)
-        self.update_submodules(all_of_them=behind)
+        base = base or self.try_git("merge-base", upstream, "HEAD")[1].strip() or EMPTY_TREE
+        if base != upstream:
+            self.refuse_clash(base, upstream)
+            if self.unpushed():
+                self.rebase()
+            else:
+                self.git("merge", "-q", "--ff-only", upstream)
+        # Submodules that moved or are missing: what the owner does in others is left alone.
+        if (self.folder / ".gitmodules").exists() and (
+            base != upstream or re.search("^-", self.git("submodule", "status"), re.MULTILINE)
+        ):
+            self.git("submodule", "update", "-q", "--init", "--recursive", "--depth=1")
 
-    def update_submodules(self, *, all_of_them: bool) -> None:
-        """Check out the submodules that moved or are missing; the owner's are left alone."""
-        if not (self.folder / ".gitmodules").exists():
-            return
-        if all_of_them or re.search("^-", self.git("submodule", "status"), re.MULTILINE):
-            update = ("submodule", "update", "-q", "--init", "--recursive", "--depth=1")
-            code, out, err = self.try_network(*update)
-            if code:
-                raise git_error(("submodule update",), err or out, self.folder)
-
-    def refuse_clash(self, span: Sequence[str], upstream: str) -> None:
+    def refuse_clash(self, base: str, upstream: str) -> None:
         """Fail when a file is changed both here, uncommitted, and upstream; name it.
 
         What a killed run left gives way: else all runs would fail after another machine's.
         """
-        incoming = self.git("diff", "--name-only", "-z", "--no-renames", *span).split("\0")
+        incoming = self.git("diff", "--name-only", "-z", "--no-renames", base, upstream).split("\0")
         here = self.status()
-        both = {path: here[path] for path in incoming if path in here}
-        ours = {path: state for path, state in both.items() if self.is_ours(path, state, upstream)}
-        if named := sorted(both.keys() - ours.keys()):
+        both = {path for path in incoming if path in here}
+        ours = {path for path in both if gives_way(path, here[path])}
+        if named := sorted(both - ours):
             raise SuperfeedError(
                 f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})",
                 "commit or undo the change here, then run again",
             )
-        for path in (self.folder / path for path, state in ours.items() if state == "??"):
-            path.unlink()
-        if names := "\0".join(path for path, state in ours.items() if state != "??"):
-            self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin=names)
-
-    def is_ours(self, path: str, state: str, upstream: str) -> bool:
-        """Tell whether nothing of the owner's is lost with it: left by a run, or there already."""
-        if is_leftover(self.folder / path, path, state):
-            return True
-        return self.try_git("hash-object", "--", path)[1].strip() == self.head(f"{upstream}:{path}")
+        if ours:
+            self.git(*STAGE, stdin="\0".join(ours))
+            self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin="\0".join(ours))
 
     def rebase(self) -> None:
         """Put the unpushed commits on top of the remote's; a conflict is aborted cleanly.
@@ -3122,29 +3061,38 @@ class Checkout:
         By the fork point: what an owner took out of the remote's history does not come back.
         """
         onto = ("--fork-point", self.tracking)
-        code, out, err = self.try_network("rebase", "-q", "--autostash", *onto)
+        code, out, err = self.try_git("rebase", "-q", "--autostash", *onto)
         if not code:
             return
         conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
         self.abort_rebase()
-        if conflicts:
-            raise SuperfeedError(
-                f"changed here and on the remote: {', '.join(conflicts[:5])}",
-                f"nothing is lost: rebase by hand in {self.folder}, then run again",
-            )
-        raise git_error(("rebase",), err or out, self.folder)
+        if not conflicts:
+            raise git_error("rebase", err or out, self.folder)
+        raise SuperfeedError(
+            f"changed here and on the remote: {', '.join(conflicts[:5])}",
+            f"nothing is lost: rebase by hand in {self.folder}, then run again",
+        )
 
     def abort_rebase(self) -> None:
         """Undo a rebase that did not come to its end; the owner's changes come back."""
-        for folder in (self.git_dir / "rebase-merge", self.git_dir / "rebase-apply"):
-            if (folder / "orig-head").exists():
-                self.try_git("rebase", "--abort")
-            elif folder.exists():  # it had not begun: changes were put aside, at most
-                kept = folder / "autostash"
-                stash = kept.read_text().strip() if kept.exists() else ""
-                if stash and self.try_git("stash", "apply", "-q", stash)[0]:
-                    self.git("stash", "store", "-m", "autostash", stash)
-                shutil.rmtree(folder)
+        under_way = any((self.git_dir / f"rebase-{kind}").exists() for kind in ("merge", "apply"))
+        if under_way and self.try_git("rebase", "--abort")[0]:  # it had only put changes aside
+            _, out, err = self.try_git("rebase", "--quit")
+            if "stash" in out + err:
+                self.try_git("stash", "pop", "-q")
+
+    def locks(self) -> list[Path]:
+        """Return the locks that git holds, or held when it was killed."""
+        files = ((at, name) for at, _, names in os.walk(self.git_dir) for name in names)
+        return [Path(at, name) for at, name in files if name.endswith(".lock")]
+
+    def unlock(self, patience_s: float = 0.0) -> None:
+        """Remove the locks of a git that was killed; one that goes on has this time to end."""
+        give_up = time.monotonic() + patience_s
+        while self.locks() and time.monotonic() < give_up:
+            time.sleep(0.2)
+        for path in self.locks():
+            path.unlink(missing_ok=True)
 
     # Giving it back
 
@@ -3154,17 +3102,16 @@ class Checkout:
         By an index of its own: `git commit --only` takes three minutes over 60,000 paths.
         """
         names, head = "\0".join(paths), self.head()
-        take = ("update-index", "-z", "--add", "--remove", "--stdin")
-        self.git(*take, stdin=names)
-        apart = Checkout(self.folder, self.branch, self.env)
-        apart.env["GIT_INDEX_FILE"] = str((self.own_folder / "index").absolute())
+        self.git(*STAGE, stdin=names)
         self.own_folder.mkdir(exist_ok=True)
-        apart.git("read-tree", head or "--empty")
-        apart.git(*take, stdin=names)
-        parent = ("-p", head) if head else ()
-        made = self.git("commit-tree", "-m", message, *parent, apart.git("write-tree").strip())
-        self.git("update-ref", "-m", f"commit: {message}", "HEAD", made.strip(), head)
-        return made.strip()
+        index = {"GIT_INDEX_FILE": str(self.own_folder / "index")}
+        apart = Checkout(self.folder, self.branch, self.env | index)
+        apart.git("read-tree", head)
+        apart.git(*STAGE, stdin=names)
+        tree = apart.git("write-tree").strip()
+        made = self.git("commit-tree", "-m", message, "-p", head, tree).strip()
+        self.git("update-ref", "-m", f"commit: {message}", "HEAD", made, head)
+        return made
 
     def restore(self, paths: Iterable[str]) -> None:
         """Bring tracked files back to what is staged, else committed."""
@@ -3177,20 +3124,15 @@ class Checkout:
         options = ("-q", "--dry-run") if self.dry else ("-q",)
         while self.unpushed():
             to = f"HEAD:refs/heads/{self.branch}"
-            code, out, err = self.try_network("push", *options, "origin", to)
+            code, out, err = self.try_git("push", *options, "origin", to)
             if not code:
                 return True
             if not re.search(RACE, err) or time.monotonic() > give_up:
-                raise git_error(("push",), err or out, self.folder)
+                raise git_error("push", err or out, self.folder)
             time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
             self.fetch()
             self.catch_up()
         return False
-
-
-###############################################################################
-# Edges: a checkout
-###############################################################################
 
 
 def refuse_lfs_pointers(checkout: Checkout) -> None:
@@ -3207,34 +3149,35 @@ def refuse_lfs_pointers(checkout: Checkout) -> None:
 
 def clone(checkout: Checkout, address: str) -> None:
     """Clone: one branch, all history, contents as needed. Made elsewhere, then renamed."""
-    wanted = ["--branch", checkout.branch] if checkout.branch else []
+    wanted = ("--branch", checkout.branch) if checkout.branch else ()
     with new_folder(checkout.folder) as made:
         at = Checkout(made, checkout.branch, checkout.env)
-        code, out, err = at.try_network(
-            *("clone", "-q", "--origin=origin", *wanted),
-            *("--single-branch", "--filter=blob:none"),
+        choose_defaults(at)
+        at.git(
+            *("clone", "-q", "--origin=origin", *wanted, "--single-branch", "--filter=blob:none"),
             *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
         )
-        if code:
-            raise git_error(("clone",), err or out, checkout.folder)
         refuse_lfs_pointers(at)
 
 
-def choose_identity(checkout: Checkout) -> None:
-    """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
-    told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *checkout.env}
-    if not told and checkout.try_git("config", "user.email")[0]:
+def choose_defaults(checkout: Checkout) -> None:
+    """Choose an ssh that never waits, and who commits, where nobody told git."""
+    told = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *checkout.env}
+    if not told and checkout.try_git("config", "core.sshCommand")[0]:
+        checkout.env["GIT_SSH_COMMAND"] = SSH
+    # Its own guess is user@host.
+    if checkout.try_git("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")[0]:
         checkout.env |= identity_environment("superfeed <superfeed@localhost>")
 
 
 def settle(checkout: Checkout) -> None:
     """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
-    if any((checkout.git_dir / name).exists() for name in UNDER_WAY):
-        what = f"a rebase or merge is under way in {checkout.folder}"
-        raise SuperfeedError(what, "finish or abort it")
     current = checkout.git("branch", "--show-current").strip()
-    if not current:
-        raise SuperfeedError(f"{checkout.folder} is on no branch", "git switch to the right one")
+    if not current or (checkout.git_dir / "MERGE_HEAD").exists():
+        raise SuperfeedError(
+            f"{checkout.folder} is on no branch, or a rebase or merge is under way",
+            "finish or abort it, or git switch to the right branch",
+        )
     wanted, at = checkout.branch, f"git -C {checkout.folder}"
     if wanted not in ("", current):
         raise SuperfeedError(
@@ -3243,16 +3186,7 @@ def settle(checkout: Checkout) -> None:
         )
     checkout.branch = current
     refuse_lfs_pointers(checkout)
-    choose_identity(checkout)
-
-
-def clear_remains(checkout: Checkout) -> None:
-    """Remove git's locks and abort the rebase that a killed run left, once git is quiet."""
-    give_up = time.monotonic() + 10
-    while checkout.locks() and time.monotonic() < give_up:
-        time.sleep(0.2)
-    checkout.unlock()
-    checkout.abort_rebase()
+    choose_defaults(checkout)
 
 
 ###############################################################################
@@ -5445,7 +5379,8 @@ def need_checkout(run: Run) -> None:
     if not checkout.is_checkout():
         raise SuperfeedError(f"there is no checkout in {checkout.folder}", "leave pull in")
     if run.was_killed:
-        clear_remains(checkout)
+        checkout.unlock(PATIENCE_WITH_KILLED_S)
+        checkout.abort_rebase()
         run.forget_killed()
     settle(checkout)
 
@@ -5487,7 +5422,7 @@ def start_site(checkout: Checkout, section: str) -> None:
             'feedsSection = "feeds"', f'feedsSection = "{section}"'
         )
         settings.write_text(text, "utf-8")
-    choose_identity(checkout)
+    choose_defaults(checkout)
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
 
@@ -5765,9 +5700,6 @@ def sandbox(config: Config) -> Iterator[Config]:
     which are changed in place.
     """
     site = config.site
-    if (site / ".git").is_file():
-        what = f"{site} is a linked work tree, and a copy of it would change the same repository"
-        raise ConfigError(what, "leave --dry-run out, or name a clone with --site")
     with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
         twin = Path(made, site.name)
 
