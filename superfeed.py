@@ -45,7 +45,7 @@ was killed.
     Edges: around git         git's environment, its token, its errors
     Edges: git                the checkout: cloned, found fit, kept up to date, given back
     Edges: hugo               the binary, and what it says of the site
-    Edges: S3                 a bucket
+    Edges: S3                 a bucket; the token where AWS keeps it
     Edges: state              what a run leaves for the next
     Edges: folders and deploys  a folder; carrying out a sync plan
     Edges: purges             the caches in front
@@ -2893,42 +2893,6 @@ def new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def read_token(identifier: str) -> str:
-    """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
-    import boto3
-    from botocore.config import Config as Options
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
-    options = Options(connect_timeout=10, read_timeout=20, retries={"total_max_attempts": 3})
-    session: Any = boto3.session.Session(region_name=region or None)
-    try:
-        client = session.client("ssm" if service == "ssm" else "secretsmanager", config=options)
-        if service == "ssm":
-            found = client.get_parameter(Name=identifier, WithDecryption=True)["Parameter"]["Value"]
-        else:
-            found = client.get_secret_value(SecretId=identifier)["SecretString"]
-    except (BotoCoreError, ClientError, KeyError) as error:
-        raise SuperfeedError(
-            f"cannot read the git token from {identifier}: {error}",
-            "check --token-from, the region, and that this machine may read it",
-        ) from error
-    return token_of_secret(found)
-
-
-def token_of_secret(secret: str) -> str:
-    """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
-    values: Any = None
-    with suppress(ValueError):
-        values = json.loads(secret)
-    if not isinstance(values, dict):
-        return secret.strip()
-    found = [value for key, value in values.items() if "token" in key.lower()] or [*values.values()]
-    if len(found) != 1:
-        raise SuperfeedError("the secret holds several values", 'call the right one "token"')
-    return str(found[0]).strip()
-
-
 ###############################################################################
 # Edges: git
 ###############################################################################
@@ -2937,18 +2901,16 @@ def token_of_secret(secret: str) -> str:
 class Checkout:
     """The clone superfeed keeps and works in, by git's own commands."""
 
-    def __init__(
-        self, folder: Path, branch: str, env: Mapping[str, str], *, dry: bool = False
-    ) -> None:
-        self.folder, self.branch, self.dry = folder, branch, dry
+    dry = False  # a push is tried only
+
+    def __init__(self, folder: Path, branch: str, env: Mapping[str, str]) -> None:
+        self.folder, self.branch = folder, branch
         self.git_dir = folder / ".git"
         self.own_folder = self.git_dir / "superfeed"  # unseen by git's status and by hugo
         # Without it git takes a folder whose .git is gone for a part of the repository around it.
         self.env = {**env, "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
-    def try_git(
-        self, *args: str, stdin: str = "", timeout_s: float = GIT_TIMEOUT_S
-    ) -> tuple[int, str, str]:
+    def try_git(self, *args: str, stdin: str = "") -> tuple[int, str, str]:
         """Run one git command; return its exit code, stdout and stderr."""
         from git.cmd import Git
 
@@ -2959,14 +2921,14 @@ class Checkout:
         )  # fmt: skip
         # Its __del__ would swallow the exception of a signal that comes just then.
         child, running.proc = running.proc, None
-        code, out, err = finish_child(child, timeout_s, stdin)
+        code, out, err = finish_child(child, GIT_TIMEOUT_S, stdin)
         if code == -signal.SIGKILL:
             self.unlock()
         return code, out, err
 
-    def git(self, *args: str, stdin: str = "", timeout_s: float = GIT_TIMEOUT_S) -> str:
+    def git(self, *args: str, stdin: str = "") -> str:
         """Run one git command and return its stdout. Raises SuperfeedError with git's own words."""
-        code, out, err = self.try_git(*args, stdin=stdin, timeout_s=timeout_s)
+        code, out, err = self.try_git(*args, stdin=stdin)
         if code:
             raise git_error(args[0], err or out, self.folder)
         return out
@@ -3012,17 +2974,14 @@ class Checkout:
 
     # Keeping it up to date
 
-    def fetch(self) -> None:
-        """Fetch the branch. A remote that never had it (an empty one) is no fault."""
+    def catch_up(self) -> None:
+        """Fetch, and fast-forward, else rebase what is unpushed; the owner's dirty files stay."""
         spec = f"+refs/heads/{self.branch}:{self.tracking}"
         code, out, err = self.try_git("fetch", "-q", "--no-tags", "origin", spec)
-        if code and ("couldn't find remote ref" not in err or self.head(self.tracking)):
-            raise git_error("fetch", err or out, self.folder)
-
-    def catch_up(self) -> None:
-        """Fast-forward, else rebase what is unpushed; the owner's dirty files stay as they are."""
         upstream = self.head(self.tracking)
-        if not upstream:
+        if code and (upstream or "couldn't find remote ref" not in err):
+            raise git_error("fetch", err or out, self.folder)
+        if not upstream:  # an empty remote
             return
         # What the remote had when the unpushed began: its owner may have rewritten it since.
         base = self.try_git("merge-base", "--fork-point", self.tracking, "HEAD")[1].strip()
@@ -3062,8 +3021,7 @@ class Checkout:
 
         By the fork point: what an owner took out of the remote's history does not come back.
         """
-        onto = ("--fork-point", self.tracking)
-        code, out, err = self.try_git("rebase", "-q", "--autostash", *onto)
+        code, out, err = self.try_git("rebase", "-q", "--autostash", "--fork-point", self.tracking)
         if not code:
             return
         conflicts = self.try_git("diff", "--name-only", "--diff-filter=U")[1].splitlines()
@@ -3132,7 +3090,6 @@ class Checkout:
             if not re.search(RACE, err) or time.monotonic() > give_up:
                 raise git_error("push", err or out, self.folder)
             time.sleep(random.uniform(0.05, 1.0))  # noqa: S311 - no secret, only spread
-            self.fetch()
             self.catch_up()
         return False
 
@@ -3323,6 +3280,8 @@ AWS_CURES = {
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
     "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
+    "ResourceNotFoundException": "check --token-from and its region",
+    "ParameterNotFound": "check --token-from and its region",
     "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "NoRegionError": "set AWS_DEFAULT_REGION",
     "EndpointConnectionError": "check --endpoint-url, AWS_DEFAULT_REGION and the network",
@@ -3348,7 +3307,7 @@ def aws_errors(where: str) -> Iterator[None]:
         raise SuperfeedError(f"{where}: {error}", hint) from error
 
 
-def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
+def aws_client(service: str, endpoint_url: str = "", region: str = "") -> tuple[Any, Any]:
     """Make a client of an AWS service; with it the credentials, none if there are none."""
     import boto3
     import botocore.session
@@ -3369,7 +3328,8 @@ def aws_client(service: str, endpoint_url: str = "") -> tuple[Any, Any]:
     core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=str)
     session: Any = boto3.session.Session(botocore_session=core)
     try:
-        client = session.client(service, endpoint_url=endpoint_url or None, config=config)
+        where = {"endpoint_url": endpoint_url or None, "region_name": region or None}
+        client = session.client(service, config=config, **where)
     except ValueError as error:
         raise ConfigError(str(error), "--endpoint-url takes https://HOST[:PORT]") from error
     return client, session.get_credentials()
@@ -3520,6 +3480,33 @@ class Bucket:
             answer = self._client.delete_objects(Bucket=self.name, Delete=batch)
             for error in answer.get("Errors", ()):
                 raise ClientError({"Error": error}, "DeleteObjects")
+
+
+def read_token(identifier: str) -> str:
+    """Read the git token from Secrets Manager (a name or ARN) or SSM (a parameter's ARN)."""
+    _, _, service, region, _ = f"{identifier}::::".split(":", 4)
+    is_parameter = service == "ssm"
+    with aws_errors(f"cannot read the git token from {identifier}"):
+        client, _ = aws_client("ssm" if is_parameter else "secretsmanager", region=region)
+        if is_parameter:
+            name = identifier.partition(":parameter")[2]
+            found = client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+        else:
+            found = client.get_secret_value(SecretId=identifier).get("SecretString", "")
+    return token_of_secret(found)
+
+
+def token_of_secret(secret: str) -> str:
+    """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
+    values: Any = None
+    with suppress(ValueError):
+        values = json.loads(secret)
+    if not isinstance(values, dict):
+        return secret.strip()
+    found = [value for key, value in values.items() if "token" in key.lower()] or [*values.values()]
+    if len(found) != 1:
+        raise SuperfeedError("the secret holds several values", 'call the right one "token"')
+    return str(found[0]).strip()
 
 
 ###############################################################################
@@ -5398,7 +5385,6 @@ def pull(run: Run) -> None:
             "use another --site, or the right --repo",
         )
     if origin:
-        checkout.fetch()
         checkout.catch_up()
     if not checkout.head():
         start_site(checkout, run.config.section)
@@ -5614,7 +5600,8 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         if config.dry_run:
             config = stack.enter_context(sandbox(config))
             open_ = open_dry_target
-        checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
+        checkout = Checkout(config.site, config.branch, {})
+        checkout.dry = config.dry_run
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
         kept = open_store(config, checkout)
