@@ -2781,7 +2781,6 @@ PUSH_PATIENCE_S = 120.0
 PATIENCE_WITH_CHILDREN_S = 5.0
 PATIENCE_WITH_KILLED_S = 10.0
 TWIN = ".superfeed-"  # folders beside the checkout named so are ours to remove: no owner's is
-SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 CREDENTIAL_HELPER = (
     '!f() { test "$1" = get && '
     'printf "username=x-access-token\\npassword=%s\\n" "$SUPERFEED_GIT_TOKEN"; }; f'
@@ -2933,8 +2932,6 @@ class Checkout:
             raise git_error(args[0], err or out, self.folder)
         return out
 
-    # What is there
-
     def is_checkout(self) -> bool:
         """Tell whether the folder is the top of a clone of its own, not inside another."""
         return self.git_dir.is_dir()
@@ -2972,8 +2969,6 @@ class Checkout:
         span = f"{upstream}..HEAD" if upstream else "HEAD"
         return int(self.git("rev-list", "--count", span)) if self.head() else 0
 
-    # Keeping it up to date
-
     def catch_up(self) -> None:
         """Fetch, and fast-forward, else rebase what is unpushed; the owner's dirty files stay."""
         spec = f"+refs/heads/{self.branch}:{self.tracking}"
@@ -3008,10 +3003,8 @@ class Checkout:
         both = {path for path in incoming if path in here}
         ours = {path for path in both if gives_way(path, here[path])}
         if named := sorted(both - ours):
-            raise SuperfeedError(
-                f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})",
-                "commit or undo the change here, then run again",
-            )
+            what = f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})"
+            raise SuperfeedError(what, "commit or undo the change here, then run again")
         if ours:
             self.git(*STAGE, stdin="\0".join(ours))
             self.git("restore", "-q", "-SW", "--source=HEAD", *BY_LIST, stdin="\0".join(ours))
@@ -3028,10 +3021,8 @@ class Checkout:
         self.abort_rebase()
         if not conflicts:
             raise git_error("rebase", err or out, self.folder)
-        raise SuperfeedError(
-            f"changed here and on the remote: {', '.join(conflicts[:5])}",
-            f"nothing is lost: rebase by hand in {self.folder}, then run again",
-        )
+        hint = f"nothing is lost: rebase by hand in {self.folder}, then run again"
+        raise SuperfeedError(f"changed here and on the remote: {', '.join(conflicts[:5])}", hint)
 
     def abort_rebase(self) -> None:
         """Undo a rebase that did not come to its end; the owner's changes come back."""
@@ -3053,8 +3044,6 @@ class Checkout:
             time.sleep(0.2)
         for path in self.locks():
             path.unlink(missing_ok=True)
-
-    # Giving it back
 
     def commit(self, paths: Iterable[str], message: str) -> str:
         """Commit these paths alone, whatever else is staged or dirty; return the commit's id.
@@ -3097,13 +3086,11 @@ class Checkout:
 def refuse_lfs_pointers(checkout: Checkout) -> None:
     """Refuse a checkout that holds pointers where Git LFS files should be."""
     listed = checkout.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
+    hint = "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)"
     for name in filter(None, listed.split("\0")):
         path = checkout.folder / name
         if path.is_file() and path.read_bytes().startswith(b"version https://git-lfs."):
-            raise ConfigError(
-                f"{name} is a Git LFS pointer, not the file itself",
-                "install git-lfs, then: git lfs install; git lfs pull (in an existing clone)",
-            )
+            raise ConfigError(f"{name} is a Git LFS pointer, not the file itself", hint)
 
 
 def clone(checkout: Checkout, address: str) -> None:
@@ -3111,7 +3098,6 @@ def clone(checkout: Checkout, address: str) -> None:
     wanted = ("--branch", checkout.branch) if checkout.branch else ()
     with new_folder(checkout.folder) as made:
         at = Checkout(made, checkout.branch, checkout.env)
-        choose_defaults(at)
         at.git(
             *("clone", "-q", "--origin=origin", *wanted, "--single-branch", "--filter=blob:none"),
             *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
@@ -3119,12 +3105,8 @@ def clone(checkout: Checkout, address: str) -> None:
         refuse_lfs_pointers(at)
 
 
-def choose_defaults(checkout: Checkout) -> None:
-    """Choose an ssh that never waits, and who commits, where nobody told git."""
-    told = {"GIT_SSH", "GIT_SSH_COMMAND"} & {*os.environ, *checkout.env}
-    if not told and checkout.try_git("config", "core.sshCommand")[0]:
-        checkout.env["GIT_SSH_COMMAND"] = SSH
-    # Its own guess is user@host.
+def choose_identity(checkout: Checkout) -> None:
+    """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
     if checkout.try_git("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")[0]:
         checkout.env |= identity_environment("superfeed <superfeed@localhost>")
 
@@ -3133,19 +3115,16 @@ def settle(checkout: Checkout) -> None:
     """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
     current = checkout.git("branch", "--show-current").strip()
     if not current or (checkout.git_dir / "MERGE_HEAD").exists():
-        raise SuperfeedError(
-            f"{checkout.folder} is on no branch, or a rebase or merge is under way",
-            "finish or abort it, or git switch to the right branch",
-        )
+        what = f"{checkout.folder} is on no branch, or a rebase or merge is under way"
+        raise SuperfeedError(what, "finish or abort it, or git switch to the right branch")
     wanted, at = checkout.branch, f"git -C {checkout.folder}"
     if wanted not in ("", current):
-        raise SuperfeedError(
-            f"{checkout.folder} is on branch {current}, not {wanted}",
-            f"use another --site, or: {at} fetch origin {wanted}:{wanted}; {at} switch {wanted}",
-        )
+        cure = f"{at} fetch origin {wanted}:{wanted}; {at} switch {wanted}"
+        what = f"{checkout.folder} is on branch {current}, not {wanted}"
+        raise SuperfeedError(what, f"use another --site, or: {cure}")
     checkout.branch = current
     refuse_lfs_pointers(checkout)
-    choose_defaults(checkout)
+    choose_identity(checkout)
 
 
 ###############################################################################
@@ -5181,15 +5160,11 @@ def own_changes(status: Mapping[str, str], section: str, name: str) -> list[str]
 
     The files written once are superfeed's until they are committed, then the owner's.
     """
-    posts = re.compile(rf"{re.escape(section)}/{POST_NAME}|{SOURCES}/[0-9a-f]{{12}}\.json")
-    once = re.compile(
-        rf"{re.escape(section)}/([a-z0-9-]+/)?_index\.md|layouts/{name}/section\.(rss\.xml|html)"
-    )
-    return [
-        path
-        for path, state in status.items()
-        if posts.fullmatch(path) or (state[0] in "?A" and once.fullmatch(path))
-    ]
+    changed = rf"{re.escape(section)}/{POST_NAME}|{SOURCES}/[0-9a-f]{{12}}\.json"
+    once = rf"{re.escape(section)}/([a-z0-9-]+/)?_index\.md|layouts/{name}/section\.(rss\.xml|html)"
+    new = f"{changed}|{once}"
+    own = {path: new if state[0] in "?A" else changed for path, state in status.items()}
+    return [path for path, pattern in own.items() if re.fullmatch(pattern, path)]
 
 
 def commit_subject(run: Run, status: Mapping[str, str]) -> str:
@@ -5275,9 +5250,8 @@ def check_build(built: Path, section: str) -> None:
     from xml.etree import ElementTree
 
     if not (built / "index.html").is_file():
-        raise SuperfeedError(
-            "hugo built no home page", "is the theme there? git submodule update --init"
-        )
+        hint = "is the theme there? git submodule update --init"
+        raise SuperfeedError("hugo built no home page", hint)
     if not section:
         return
     # The second where the default language has a folder of its own.
@@ -5359,7 +5333,7 @@ def start_site(checkout: Checkout, section: str) -> None:
             'feedsSection = "feeds"', f'feedsSection = "{section}"'
         )
         settings.write_text(text, "utf-8")
-    choose_defaults(checkout)
+    choose_identity(checkout)
     checkout.git("add", "-A")
     checkout.git("commit", "-q", "-m", "Start the site")
 
