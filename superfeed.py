@@ -2823,10 +2823,9 @@ def finish_child(
         if isinstance(fault, subprocess.TimeoutExpired):
             return -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
         raise
-    words = err.decode("utf-8", "replace")
     if child.returncode == -signal.SIGKILL:
-        words = words or "fatal: it was killed: is there too little memory?"
-    return child.returncode, out.decode("utf-8", "surrogateescape"), words
+        err = err or b"fatal: it was killed: is there too little memory?"
+    return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
 
 
 def git_environment(address: str, token: str, author: str) -> dict[str, str]:
@@ -2865,9 +2864,8 @@ def identity_environment(author: str) -> dict[str, str]:
 
 def git_error(command: str, words: str, folder: Path) -> SuperfeedError:
     """Translate a failed git command: what git said, and the cure where it is known."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"fatal:|error:|remote:|ssh:|! \[", line)]
-    said = "; ".join((telling or lines)[:3])
+    telling = re.findall(r"^ *((?:fatal:|error:|remote:|ssh:|! \[).*\S)", words, re.MULTILINE)
+    said = "; ".join((telling or words.split("\n"))[:3])
     hint = next((cure for pattern, cure in GIT_CURES if re.search(pattern, words)), "")
     return SuperfeedError(f"git {command} failed in {folder}: {said}", hint)
 
@@ -3055,10 +3053,11 @@ class Checkout:
         self.own_folder.mkdir(exist_ok=True)
         index = {"GIT_INDEX_FILE": str(self.own_folder / "index")}
         apart = Checkout(self.folder, self.branch, self.env | index)
-        apart.git("read-tree", head)
+        apart.git("read-tree", head or "--empty")
         apart.git(*STAGE, stdin=names)
         tree = apart.git("write-tree").strip()
-        made = self.git("commit-tree", "-m", message, "-p", head, tree).strip()
+        parent = ("-p", head) if head else ()
+        made = self.git("commit-tree", "-m", message, *parent, tree).strip()
         self.git("update-ref", "-m", f"commit: {message}", "HEAD", made, head)
         return made
 
@@ -3477,11 +3476,9 @@ def read_token(identifier: str) -> str:
 
 def token_of_secret(secret: str) -> str:
     """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
-    values: Any = None
-    with suppress(ValueError):
-        values = json.loads(secret)
-    if not isinstance(values, dict):
-        return secret.strip()
+    values: dict[str, Any] = {"token": secret}
+    with suppress(ValueError, TypeError):  # a plain one, of digits alone perhaps
+        values = dict(json.loads(secret))
     found = [value for key, value in values.items() if "token" in key.lower()] or [*values.values()]
     if len(found) != 1:
         raise SuperfeedError("the secret holds several values", 'call the right one "token"')
