@@ -3226,7 +3226,7 @@ def site_config(text: str) -> SiteConfig:
     return SiteConfig(
         base_url=str(config.get("baseurl", "")),
         content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
-        has_main_sections="mainsections" in text.lower(),
+        has_main_sections=bool(re.search(r'(?i)\bmainsections"?:\s*(?!\[\s*\])\S', text)),
         language=code if language else "",
     )
 
