@@ -858,38 +858,12 @@ def markdown(html: str, base: str) -> str:
 # Dates
 ###############################################################################
 
-# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
-# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
-_ZONES = {
-    name: offset
-    for offset, names in {
-        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
-        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
-        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
-        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
-        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
-        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
-        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
-        "+13:00": "NZDT",
-    }.items()
-    for name in names.split()
-}  # fmt: skip
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_CLOCK = (
-    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
-    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
-    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
-)
-# Sun, 22 Nov 2026
+# Zones are offsets already, those nobody knows are still names.
 _RFC_822 = (
-    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
-    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+    r"(?:[A-Za-z]+, )?\d\d? (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [12]\d{3}"
+    r" \d\d:\d\d(?::\d\d)?(?: ?[+-]\d{4}| (?![AP]M)[A-Z]{1,5})?"
 )
-# 2026-11-22, 2026/1/22, 20261122
-_ISO_8601 = (
-    r"(?i)(?P<year>\d{4})(?:(?P<mark>[-/.])|(?=\d{4}(?!\d)))"
-    r"(?P<month>\d\d?)(?(mark)(?P=mark))(?P<day>\d\d?)" + _CLOCK
-)
+_ISO_8601 = r"\d{4}(-?)\d\d\1\d\d(?:[Tt ]\d\d[\d:.,+-]*)?"
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -901,48 +875,45 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html_entities.unescape(raw[:100]).split())
-    if zone := re.search(r" ?(?<=[\d ])([A-Za-z]+)$", text):
-        text = text[: zone.start()] + _ZONES.get(zone[1].upper(), zone[0])
-    if not re.search(r"\d", text):
-        return None
-    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
+    from email.utils import parsedate_to_datetime
+
+    text = " ".join(html_entities.unescape(raw[:100]).partition("[")[0].split())
+    text = re.sub(r" ?(?<=[\d ])([A-Za-z]+)$", lambda zone: _offset(zone[1]) or zone[0], text)
     try:
-        if strict:
-            moment: datetime | None = _moment(strict.groupdict("0"))
+        if re.fullmatch(_RFC_822, text):
+            moment: datetime | None = parsedate_to_datetime(text)
+        elif re.fullmatch(_ISO_8601, text):
+            moment = datetime.fromisoformat(text)
         else:
             moment = _guessed_date(text, language.lower().replace("_", "-"))
+        moment = moment and moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
-    return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
+    return moment if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _moment(parts: dict[str, str]) -> datetime:
-    month, year = parts["month"].lower(), int(parts["year"])
-    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
-        year += 2000 if year < 50 else 1900
-    clock = timedelta(
-        hours=int(parts["hour"]),
-        minutes=int(parts["minute"]),
-        seconds=min(int(parts["second"]), 59),  # a leap second
-        microseconds=int(parts["part"][:6].ljust(6, "0")),
-    )
-    if clock > timedelta(days=1):
-        raise ValueError(clock)
-    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
-    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
-    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
-    return midnight + clock + (-east if parts["sign"] == "+" else east)
+@lru_cache(maxsize=1024)
+def _offset(zone: str) -> str:
+    """Give the offset of a zone's name, `+0200`; empty when nobody knows it.
+
+    Military letters are unknown (RFC 5322, 4.3: RFC 822 had their signs wrong).
+    """
+    from dateparser.timezone_parser import pop_tz_offset_from_string
+
+    if zone == "IST":  # more people live by India's than by Israel's
+        return "+0530"
+    known = pop_tz_offset_from_string(f"12:00 {zone}")[1]
+    return f"{datetime.now(known):%z}" if known else ""
 
 
 @cache
-def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...]) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
         "DATE_ORDER": order,
         "PREFER_LOCALE_DATE_ORDER": False,
-        "REQUIRE_PARTS": list(required),
+        "REQUIRE_PARTS": ["day", "month", "year"],
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -958,17 +929,12 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     own = language.partition("-")[0]
     languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
     orders = ["DMY"]
-    if re.search(r"\d/\d", text):
-        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
-        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
-    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
-    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
-    if len(dates) == 2:
-        any_part = _date_reader(orders[0], languages)
-        word = re.search(r"[^\W\d_]{2,}", text)
-        named = (word and any_part.get_date_data(word[0]).date_obj) or dates[0]
-        dates.sort(key=lambda date: date.weekday() != named.weekday())
-    return dates[0] if dates else None
+    if "/" in text:
+        month_first = re.match(r"en\b(?!-(gb|au|nz|ie|in|za))|$", language)
+        orders = ["MDY", "DMY"] if month_first else ["DMY", "MDY"]
+    dates = [_date_reader(order, languages).get_date_data(text).date_obj for order in orders]
+    found = [date for date in dates if date]
+    return next((date for date in found if f"{date:%a}" in text), found[0] if found else None)
 
 
 ###############################################################################
