@@ -108,7 +108,7 @@ from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 try:
     from datetime import UTC
@@ -369,7 +369,6 @@ _UNSAFE = (
 )
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
 _IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_IN_BAND_TEXT = _IN_BAND.format("_")
 # What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
 # tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = (
@@ -377,6 +376,11 @@ _LIVE = (
     + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
+# In a body text is entities, and only code has `{{<` and `<!--more-->`, which Hugo finds there
+# too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+_SPACE = "[ \t-\r\x1c-\x1e\x85\u2028\u2029]+"  # that HTML folds; a no-break space is none
+_PUNCTUATION = r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]"""
 
 
 def _strip(text: str) -> str:
@@ -400,6 +404,21 @@ def one_line(text: str, limit: int) -> str:
     return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    folded = re.sub(_SPACE, " ", text)
+    return re.sub(_PUNCTUATION, lambda char: f"&#{ord(char[0])};", folded)
+
+
+def markdown_text(text: str) -> str:
+    """Write plain text as a line of markdown prose that shows just that text.
+
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
+    """
+    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", _escape(_strip(text)).strip())
+
+
 _BLOCK_NAMES = (
     "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
     "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
@@ -407,70 +426,52 @@ _BLOCK_NAMES = (
 )
 _DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
-    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
-    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
-    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
-    "source span strike strong sub sup time track tt u var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym area audio b base bdi bdo big body button "
+    "canvas cite code col colgroup data del dfn em embed font html i img input ins kbd label link "
+    "map mark math meta nobr object param picture progress q rp rt ruby s samp select small source "
+    "span strike strong sub sup time track tt u var video wbr"
 )
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
-_DROPPED = frozenset(_DROPPED_NAMES.split())
 _BLOCK_TAG = rf"(?i)<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)"
 # `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
-_NO_TAG = (
-    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
-)
+_NO_TAG = rf"<(?!!|/?(?:(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b|\w+[:-]))"
 # html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
 # 130 MB. Without attributes they do not differ.
 _REPEATED = r"(?i)<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?"
 _INLINE_DATA = r"""(["'])data:[^"'<>]{1000,}\1"""  # pictures: no address, all weight
 
 
-def _bounded(html: str) -> str:
-    """Cut HTML to what is parsed in about a second, whatever it is."""
-    html = re.sub(_INLINE_DATA, '""', html) if len(html) > _MAX_HTML else html
-    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-
-
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
-    """Let through well-formed HTML of the allowed tags and attributes."""
+def _clean(html: str, allowed: Mapping[str, set[str]]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes, in about a second."""
     import nh3
 
+    html = re.sub(_INLINE_DATA, '""', html) if len(html) > _MAX_HTML else html
+    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+    html = re.sub(_REPEATED, r"<\1>", re.sub(_NO_TAG, "&lt;", html))
     return nh3.clean(
-        # surrogates, which Rust has none of, are ignored
-        re.sub(_REPEATED, r"<\1>", re.sub(_NO_TAG, "&lt;", html)).encode(errors="ignore").decode(),
+        html.encode(errors="ignore").decode(),  # without surrogates, which Rust has none of
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=set(dropped),
+        clean_content_tags=set(_DROPPED_NAMES.split()),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-def _words(html: str) -> str:
-    """Give what a reader of this HTML would see, not neutral yet."""
-    if "<" in html:
-        html = _clean(re.sub(_BLOCK_TAG, " <", _bounded(html)), {}, _DROPPED)
-    return html_entities.unescape(html)
-
-
-def plain(html: str) -> str:
+def plain(html: str, limit: int = _MAX_HTML) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
     Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    return one_line(_words(html), _MAX_HTML)
+    words = _clean(re.sub(_BLOCK_TAG, " <", html), {}) if "<" in html else html
+    return one_line(html_entities.unescape(words), limit)
 
 
-def excerpt(html: str, limit: int = 300) -> str:
-    """Give the first `limit` characters of the words in this HTML, one neutral line.
-
-    The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
-    """
-    start = one_line(_words(html[: 10 * limit]), limit + 100)
-    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
+def excerpt(html: str) -> str:
+    """Give the first 300 characters of the words in this HTML. Closes hazards §3 (`summary`)."""
+    start = plain(html[:3000], 300)  # of a long text, which nearly always has enough words
+    return start if start.endswith("…") or len(html) <= 3000 else plain(html, 300)
 
 
 def slugify(text: str) -> str:
@@ -486,29 +487,26 @@ def safe_url(url: str, base: str = "") -> str:
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
     Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
+    url = _strip(url).strip()
     try:
-        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
-        netloc = urlsplit(url).netloc
+        parts = urlsplit(url)
+        parts = parts if parts.scheme or not url else urlsplit(urljoin(base, url))
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
-    host = _ascii_host(netloc) if match and match[2] == netloc else ""
-    if not match or not host:
+    host = _ascii_host(parts.netloc)
+    if parts.scheme not in ("http", "https") or not host:
         return ""
-    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    rest = (_quoted(part) for part in (parts.path, parts.query, parts.fragment))
+    url = urlunsplit((parts.scheme, host, *rest))
+    # Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    url = re.sub(r"&(#?\w+);", r"&\1%3B", url)
+    url = re.sub(_IN_BAND.format("_"), lambda first: f"%{ord(first[0]):02X}", url)
     return url if len(url) <= _MAX_URL else ""
 
 
-def _ascii_rest(rest: str) -> str:
-    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
-
-    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
-    """
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
-    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
-    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
-    return re.sub(_IN_BAND_TEXT, lambda first: f"%{ord(first[0]):02X}", rest)
+def _quoted(part: str) -> str:
+    """Percent-encode a path, query or fragment, once."""
+    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="%/?:@!$&'*+,;=-._~")
 
 
 def _ascii_host(netloc: str) -> str:
@@ -518,30 +516,7 @@ def _ascii_host(netloc: str) -> str:
         for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
     )
     legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and not re.search(_IN_BAND_TEXT, host) else ""
-
-
-# White space that HTML folds; a no-break space is none.
-_SPACE = "[ \t-\r\x1c-\x1e\x85\u2028\u2029]+"
-_PUNCTUATION = r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]"""
-# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
-# finds there too; `[!` makes a quote an alert.
-_LIVE_MARKDOWN = _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
-
-
-def _escape(text: str) -> str:
-    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
-    return re.sub(_PUNCTUATION, lambda char: f"&#{ord(char[0])};", text)
-
-
-def markdown_text(text: str) -> str:
-    """Write plain text as a line of markdown prose that shows just that text.
-
-    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
-    linkify) for text: backslashes would open math, entities mean nothing to anyone.
-    """
-    text = _escape(re.sub(_SPACE, " ", _strip(text)).strip())
-    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", text)
+    return host if legal and not re.search(_IN_BAND.format("_"), host) else ""
 
 
 ###############################################################################
@@ -736,7 +711,7 @@ class _Walker(HTMLParser):
             return
         if self.script and all(ord(char) in self.script for char in data):
             data = data.translate(self.script)
-        text = self._afford(_escape(re.sub(_SPACE, " ", data)))
+        text = self._afford(_escape(data))
         self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
 
     def _afford(self, text: str) -> str:
@@ -841,7 +816,7 @@ def markdown(html: str, base: str) -> str:
     pixels go, players become links, headings leave h1 to the page.
     """
     framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
-    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
+    clean = _strip(_clean(framed, _ALLOWED))
     top = min(map(int, re.findall(r"<h([1-6])\b", clean)), default=1)
     walker = _Walker(base, top)
     end = 0
