@@ -101,7 +101,7 @@ from contextlib import (
 )
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date as date_type
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cache, cached_property, lru_cache, partial
 from html.entities import html5
 from html.parser import HTMLParser
@@ -523,43 +523,104 @@ def _ascii_host(netloc: str) -> str:
 # Blocks
 ###############################################################################
 
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_BREAK = "\0"  # a piece that ends the paragraph; "\n" ends the line
+# Inline markdown and the marks it stands in, from the outermost, each with its address if a link.
+_Piece = tuple[str, dict[str, str]]
 
 
 @dataclass(slots=True)
-class _Box:
-    """A block element that shapes what it holds; a string among its kids is a finished block."""
+class _Element:
+    """A block that shapes what it holds: a run of text, an element, a run, and so on."""
 
     tag: str
     start: str = ""  # an ordered list's first number
-    kids: list[_Box | str] = field(default_factory=list)
+    runs: list[list[_Piece]] = field(default_factory=lambda: [[]])  # one more than
+    elements: list[_Element] = field(default_factory=list)
 
 
-def _blocks(kid: _Box | str) -> list[str]:
+def _ticks(text: str) -> str:
+    return "`" * max(len(run) + 1 for run in re.findall("`*", text))
+
+
+def _marked(text: str, sign: str, url: str) -> str:
+    """Set a mark around a text; white space at the ends stays outside."""
+    bare = text.strip(" ")
+    if not bare:
+        return text
+    head, tail = text.split(bare, 1)
+    # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+    left, right = ("" if bare[end].isalnum() else ZWSP for end in (0, -1))
+    if sign == "[":
+        return f"{head}[{bare}]({url}){tail}"
+    if sign == "`":
+        sign = _ticks(bare)
+        left = right = " " if "`" in bare else ""
+    return f"{head}{sign}{left}{bare}{right}{sign}{tail}"
+
+
+def _inline(pieces: list[_Piece], depth: int = 0) -> str:
+    """Write the pieces of a line; `depth` marks are around them already."""
+    whole = ""
+    for mark, group in itertools.groupby(pieces, lambda piece: [*piece[1].items()][depth:][:1]):
+        run = list(group)
+        part = "".join(text for text, _ in run)
+        if mark:
+            part = _marked(_inline(run, depth + 1), *mark[0])
+        # two marks that would read as one are kept apart: `**a***b*`
+        joins = part and part[0] in "*~`" and whole.endswith(part[0])
+        whole += ZWSP + part if joins else part
+    return whole
+
+
+def _paragraphs(pieces: list[_Piece]) -> list[str]:
+    """Write a text; an empty line ends a paragraph."""
+    lines: list[list[_Piece]] = [[]]
+    for piece in pieces:
+        if piece[0] in ("\n", _BREAK):
+            lines += [[]] if piece[0] == "\n" else [[], []]
+        else:
+            lines[-1].append(piece)
+    written = (re.sub(" {2,}", " ", _inline(line)).strip(" ") for line in lines)
+    groups = itertools.groupby(written, key=lambda line: bool(line.strip()))
+    return ["  \n".join(group) for filled, group in groups if filled]
+
+
+def _parts(element: _Element) -> list[list[str]]:
+    """Give the markdown blocks of all that is in an element."""
+    parts = [_paragraphs(element.runs[0])]
+    for inner, run in zip(element.elements, element.runs[1:], strict=True):
+        parts += [_blocks(inner), _paragraphs(run)]
+    return parts
+
+
+def _blocks(element: _Element) -> list[str]:
     """Give the markdown blocks of an element."""
-    if isinstance(kid, str):
-        return [kid]
-    if kid.tag in ("ul", "ol"):
-        return _list(kid)
-    if kid.tag == "table":
-        return _table(kid)
-    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
-    if kid.tag in _HEADINGS and inner and _is_line(kid):
-        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
-    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+    writer = {"ul": _list, "ol": _list, "table": _table, "pre": _code}.get(element.tag)
+    if writer:
+        return writer(element)
+    blocks = list(itertools.chain(*_parts(element)))
+    if element.tag in ("video", "audio"):  # the first source; the rest is for old browsers
+        return blocks[:1]
+    if element.tag in _HEADINGS and blocks and not element.elements:
+        return [f"{'#' * int(element.tag[1])} {_line(blocks)}"]
+    if element.tag == "blockquote" and blocks:
+        return [_indent("\n\n".join(blocks), "> ", "> ")]
+    return blocks
 
 
-def _boxes(box: _Box) -> list[_Box]:
-    return [kid for kid in box.kids if isinstance(kid, _Box)]
+def _line(blocks: list[str]) -> str:
+    """Write paragraphs where only a line may stand: in a heading or a cell."""
+    return " ".join(blocks).replace("  \n", " ")
 
 
-def _is_line(box: _Box) -> bool:
-    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _line(box: _Box) -> str:
-    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+def _code(element: _Element) -> list[str]:
+    """Give a block of code; an element in it is a line of its own."""
+    whole = "".join(text for run in element.runs for text, _ in run)
+    lines = re.sub(f"\n?{_BREAK}+", "\n", whole).rstrip().splitlines()
+    text = "\n".join(lines).strip("\n")
+    fence = _ticks(text).ljust(3, "`")
+    return [f"{fence}\n{text}\n{fence}"] if text else []
 
 
 def _indent(block: str, first: str, others: str) -> str:
@@ -567,11 +628,11 @@ def _indent(block: str, first: str, others: str) -> str:
     return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
 
 
-def _list(box: _Box) -> list[str]:
-    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+def _list(element: _Element) -> list[str]:
+    first = int(element.start) if re.fullmatch("[0-9]{1,5}", element.start) else 1
     items: list[str] = []
-    for blocks in filter(None, map(_blocks, box.kids)):
-        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+    for blocks in filter(None, _parts(element)):
+        marker = "- " if element.tag == "ul" else f"{first + len(items)}. "
         item = blocks[0]
         for block in blocks[1:]:  # an empty line before a list in it would spread the items out
             item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
@@ -579,15 +640,15 @@ def _list(box: _Box) -> list[str]:
     return ["\n".join(items)] if items else []
 
 
-def _table(box: _Box) -> list[str]:
+def _table(element: _Element) -> list[str]:
     """Give a table; or, when it only lays out a page, its blocks one after the other."""
-    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    rows = [row.elements for row in element.elements if row.elements]
     width = max(map(len, rows), default=0)
-    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
-        return [block for kid in box.kids for block in _blocks(kid)]
-    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    if min(len(rows), width) <= 1 or any(cell.elements for row in rows for cell in row):
+        return list(itertools.chain(*_parts(element)))
+    head, *body = ["| " + " | ".join(_line(_blocks(cell)) for cell in row) + " |" for row in rows]
     head += " |" * (width - len(rows[0]))
-    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    caption = itertools.chain(*map(_paragraphs, element.runs))
     return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
 
 
@@ -596,215 +657,109 @@ def _table(box: _Box) -> list[str]:
 ###############################################################################
 
 _MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
-
-
-@dataclass(slots=True)
-class _Run:
-    """An open inline element, and the finished markdown in it so far."""
-
-    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
-    url: str = ""
-    parts: list[str] = field(default_factory=list)
-
-    def add(self, part: str) -> None:
-        """Append; two marks that would read as one are kept apart: `**a****b**`."""
-        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
-        self.parts.append(ZWSP + part if joins else part)
-
-    def empty(self) -> str:
-        """Take its markdown out; white space at the ends stays outside the mark."""
-        whole = "".join(self.parts)
-        self.parts.clear()
-        text = whole.strip(" \n")
-        if not text or not self.mark:
-            return whole
-        head, tail = whole.split(text, 1)
-        if self.mark == "[":
-            return f"{head}[{text}]({self.url}){tail}"
-        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
-        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
-        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
-
-
+_MAX_DEPTH = 20  # elements that shape the text; below them it is flat
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_MARKS["a"] = "["
-_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
-_NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_MARKS |= {"a": "[", "pre": "`", "code": "`", "kbd": "`", "samp": "`", "tt": "`"}
+_SHAPES = frozenset("ul ol li blockquote table tr th td pre video audio".split()) | _HEADINGS
+_MEDIA = ("img", "embed", "video", "audio", "source")
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
 _ALLOWED: dict[str, set[str]] = {
-    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{tag: {"src"} for tag in ("video", "audio", "source")},
-    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_SCRIPTS)},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in _MEDIA},
     "a": {"href"},
     "ol": {"start"},
 }
-_TINY = r"(?i)(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)"
+# Pictures and frames that are not seen, and those known to count readers.
 _TRACKER = (
-    r"(?i)//(?:[\w-]+\.)*"
-    r"(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
+    r"(?i)(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*[;!]|display\s*:\s*none)"
+    r"|//(?:[\w-]+\.)*(?:feedburner\.com/~|pixel\.wp\.com/|stats\.wordpress\.com/"
+    r"|medium\.com/_/stat|(?:doubleclick|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)"
 )
 
 
-class _Walker(HTMLParser):
-    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
+class _TreeBuilder(HTMLParser):
+    """Makes a tree of sanitised, hence well-formed HTML."""
 
-    def __init__(self, base: str, top: int) -> None:
+    def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
-        self.top = top  # the level of the highest heading, which comes right below the page's own
-        self.left_bytes = _MAX_BODY_BYTES
-        self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # of each open block: did it open a box?
-        self.runs = [_Run("")]
-        self.code_tags: list[str] = []
-        self.code = ""  # the text in them; a line break in it makes it a block
-        self.media: str | None = None  # the address of an open video or audio
-        self.script: dict[int, int] = {}
+        self.open = [_Element("body")]
+        self.marks: list[dict[str, str]] = [{}]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = {name: value or "" for name, value in attrs}
-        if self.media is not None:
-            self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag in _CODE:
-            self.code_tags.append(tag)
-        elif self.code_tags:
-            self.code += "\n" if tag == "br" else ""
-        elif tag in _MARKS:
-            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
-        elif tag in _SCRIPTS:
-            self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
-        elif tag in ("img", "embed"):
-            self._picture(tag, has)
-        elif tag in ("video", "audio"):
-            self.media = has.get("src", "")
-        elif tag in _BLOCKS:
-            self._open_block(tag, has.get("start", ""))
+        if tag in _MARKS:
+            url = safe_url(has.get("href", ""), self.base)
+            shows = (url or tag != "a") and "`" not in self.marks[-1]
+            self.marks.append(self.marks[-1] | ({_MARKS[tag]: url} if shows else {}))
+        if tag in _BLOCKS:
+            self._add("\n" if tag == "br" else _BREAK, {})
+        if tag in _SHAPES:
+            self._push(_Element(tag, has.get("start", "")))
+        if tag == "hr":
+            self._add_alone("___")
+        elif tag in _MEDIA and "`" not in self.marks[-1]:
+            self._add_media(tag, has)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("video", "audio"):
-            self._link(safe_url(self.media or "", self.base), "")
-            self.media = None
-        elif self.code_tags:
-            self._close_code(tag)
-        elif tag in _MARKS and self.media is None:
-            self.runs[-2].add(self.runs[-1].empty())
-            self.runs.pop()
-        elif tag in _SCRIPTS:
-            self.script = {}
-        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
-            self.flush()
-            if self.boxed.pop():
-                self.boxes.pop()
+        if tag in _BLOCKS:
+            self._add(_BREAK, {})
+        if tag in _SHAPES:
+            self.open.pop()
+        if tag in _MARKS:
+            self.marks.pop()
 
     def handle_data(self, data: str) -> None:
-        if self.media is not None:
+        marks = self.marks[-1]
+        if self.open[-1].tag != "pre":
+            data = re.sub(_SPACE, " ", data)
+            if "|" in data and any(element.tag == "table" for element in self.open):
+                marks = {sign: url for sign, url in marks.items() if sign != "`"}
+            data = data if "`" in marks else _escape(data)
+        self._add(data, marks)
+
+    def _add(self, text: str, marks: dict[str, str]) -> None:
+        self.open[-1].runs[-1].append((text, marks))
+
+    def _add_alone(self, text: str) -> None:
+        self.open[-1].runs[-1] += [(_BREAK, {}), (text, {}), (_BREAK, {})]
+
+    def _push(self, element: _Element) -> None:
+        outer = self.open[-1]
+        if len(self.open) > _MAX_DEPTH or outer.tag == "pre":
+            self.open.append(outer)  # what is in the element is in its parent
             return
-        if self.code_tags:
-            self.code += self._afford(
-                data if "pre" in self.code_tags else re.sub(_SPACE, " ", data)
-            )
-            return
-        if self.script and all(ord(char) in self.script for char in data):
-            data = data.translate(self.script)
-        text = self._afford(_escape(data))
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+        outer.elements.append(element)
+        outer.runs.append([])
+        self.open.append(element)
 
-    def _afford(self, text: str) -> str:
-        """Cut text to what is left of the body's size. Nothing but text may be cut."""
-        encoded = text.encode()
-        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
-        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, markup: str) -> None:
-        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
-        self.runs[-1].add(markup)
-
-    def _add_block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= 6 * len(self.boxes)
-            self.boxes[-1].kids.append(block)
-
-    def flush(self) -> None:
-        """End the paragraph; inline elements still open go on in the next one."""
-        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
-            outer.add(inner.empty())
-        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
-        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when something was left out."""
-        while self.code_tags:
-            self._close_code(self.code_tags[-1])
-        if cut or self.left_bytes <= 0:
-            self.runs[-1].add("…")
-        self.flush()
-        return self.boxes[0]
-
-    def _open_run(self, mark: str, url: str) -> None:
-        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
-        self.runs.append(_Run(mark if shows else "", url))
-
-    def _open_block(self, tag: str, start: str) -> None:
-        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self._add("\n")
-            return
-        self.flush()  # two breaks as well: some write paragraphs so
-        if tag in ("br", "hr"):
-            self._add_block("___" if tag == "hr" else "")
-            return
-        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
-        inside = self.boxes[-1].tag
-        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
-        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
-        if self.boxed[-1]:
-            box = _Box(f"h{int(tag[1]) - self.top + 1}" if tag in _HEADINGS else tag, start)
-            self.boxes[-1].kids.append(box)
-            self.boxes.append(box)
-
-    def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
-            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
-            return
-        self.code_tags.pop()
-        self.code += "\n" if tag == "pre" else ""
-        if self.code_tags:
-            return
-        text, self.code = self.code, ""
-        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
-        if "\n" in text:
-            self.flush()
-            text = "\n".join(text.rstrip().splitlines()).strip("\n")
-            fence = ticks.ljust(3, "`")
-            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
-        elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(_escape(text))  # it would end the cell
-        elif text.strip():
-            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
-
-    def _picture(self, tag: str, has: dict[str, str]) -> None:
-        """Add an image, or a link to what an iframe shows; trackers go."""
-        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
+    def _add_media(self, tag: str, has: dict[str, str]) -> None:
+        """Add an image, or a link to what plays elsewhere; trackers go."""
+        urls = (safe_url(has.get(name, ""), self.base) for name in _SOURCES)
         url = next(filter(None, urls), "")
-        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
-        if sizes & {"0", "1"} or re.search(_TINY, has.get("style", "")) or re.search(_TRACKER, url):
+        size = "".join(f"{side}:{has.get(side, '')};" for side in ("width", "height"))
+        if re.search(_TRACKER, f"{size}{has.get('style', '')};{url}"):
             return
         alt = _escape(one_line(has.get("alt", ""), 1000))
-        if tag == "embed":
-            self._link(url, has.get("title", ""))
-        elif not url or (alt and "/emoji/" in url):
-            self._add(alt)
-        else:
-            self._add(f"![{alt}]({url})")
+        label = _escape(one_line(has.get("title", "") or url, 300))
+        if tag == "img":
+            is_text = not url or (alt and "/emoji/" in url)
+            self._add(alt if is_text else f"![{alt}]({url})", self.marks[-1])
+        elif url:
+            self._add_alone(f"[{label}]({url})")
 
-    def _link(self, url: str, label: str) -> None:
-        self.flush()
-        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
+
+def _tidied(clean: str) -> str:
+    """Make raised and lowered figures characters; let headings begin right below the page's own."""
+    clean = re.sub(
+        r"(<(su[bp])>(?:<[^>]+>)*)([0-9+=()ni-]+)(?=</)",
+        lambda it: it[1] + it[3].translate(str.maketrans("0123456789+-=()ni", _SCRIPTS[it[2]])),
+        clean,
+    )
+    top = min(map(int, re.findall("<h([1-6])>", clean)), default=1)
+    return re.sub("(?<=<h)[1-6](?=>)", lambda level: str(min(int(level[0]) - top + 2, 6)), clean)
 
 
 def markdown(html: str, base: str) -> str:
@@ -816,17 +771,21 @@ def markdown(html: str, base: str) -> str:
     pixels go, players become links, headings leave h1 to the page.
     """
     framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
-    clean = _strip(_clean(framed, _ALLOWED))
-    top = min(map(int, re.findall(r"<h([1-6])\b", clean)), default=1)
-    walker = _Walker(base, top)
-    end = 0
-    while end < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[end : end + 10_000])
-        end += 10_000
-    if walker.left_bytes > 0:
-        walker.close()
-    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
-    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
+    clean = _tidied(_strip(_clean(framed, _ALLOWED)))
+    cut = len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS
+    while True:
+        builder = _TreeBuilder(base)
+        builder.feed(clean)
+        if cut:
+            builder.handle_data("…")  # and a tag or an entity that was cut is not heard of
+        else:
+            builder.close()
+        text = "\n\n".join(_blocks(builder.open[0]))
+        text = re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", text)
+        size = len(text.encode())
+        if size <= _MAX_BODY_BYTES:
+            return text
+        clean, cut = clean[: len(clean) * 9 * _MAX_BODY_BYTES // (10 * size)], True
 
 
 ###############################################################################
@@ -878,7 +837,7 @@ def _offset(zone: str) -> str:
     if zone == "IST":  # more people live by India's than by Israel's
         return "+0530"
     known = pop_tz_offset_from_string(f"12:00 {zone}")[1]
-    return f"{datetime.now(known):%z}" if known else ""
+    return f"{datetime.now(known):%z}" if isinstance(known, tzinfo) else ""
 
 
 @cache
