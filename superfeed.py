@@ -200,8 +200,7 @@ def mask(secret: str) -> str:
     if secret:
         _secrets.update((secret, quote(secret, safe="")))
         for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
-            raw = b64encode(form.encode()).decode()
-            _secrets.update((raw, raw.rstrip("=")))
+            _secrets.add(b64encode(form.encode()).decode().rstrip("="))
     return secret
 
 
@@ -531,11 +530,11 @@ _Piece = tuple[str, dict[str, str]]
 
 @dataclass(slots=True)
 class _Element:
-    """A block that shapes what it holds: a run of text, an element, a run, and so on."""
+    """A block that shapes what it holds: a run of text, an element, a run, and so on in turn."""
 
     tag: str
     start: str = ""  # an ordered list's first number
-    runs: list[list[_Piece]] = field(default_factory=lambda: [[]])  # one more than
+    runs: list[list[_Piece]] = field(default_factory=lambda: [[]])  # one more
     elements: list[_Element] = field(default_factory=list)
 
 
@@ -792,12 +791,12 @@ def markdown(html: str, base: str) -> str:
 # Dates
 ###############################################################################
 
-# Zones are offsets already, those nobody knows are still names.
+_ZONES = r"(?:GMT|UTC?|[Zz]|[ECMP][SD]T)"  # those of RFC 822, which email.utils knows
 _RFC_822 = (
     r"(?:[A-Za-z]+, )?\d\d? (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [12]\d{3}"
     r" \d\d:\d\d(?::\d\d)?(?: ?[+-]\d{4}| (?![AP]M)[A-Z]{1,5})?"
 )
-_ISO_8601 = r"\d{4}(-?)\d\d\1\d\d(?:[Tt ]\d\d[\d:.,+-]*)?"
+_ISO_8601 = r"\d{4}(-?)\d\d\1\d\d(?:[Tt ]\d\d[\d:.,+-]*[Zz]?)?"
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -812,7 +811,8 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     from email.utils import parsedate_to_datetime
 
     text = " ".join(html_entities.unescape(raw[:100]).partition("[")[0].split())
-    text = re.sub(r" ?(?<=[\d ])([A-Za-z]+)$", lambda zone: _offset(zone[1]) or zone[0], text)
+    zone = re.search(rf" ?(?<=[\d ])(?!{_ZONES}$)([A-Za-z]+)$", text)
+    text = text[: zone.start()] + (_offset(zone[1]) or zone[0]) if zone else text
     try:
         if re.fullmatch(_RFC_822, text):
             moment: datetime | None = parsedate_to_datetime(text)
