@@ -817,7 +817,7 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
         if re.fullmatch(_RFC_822, text):
             moment: datetime | None = parsedate_to_datetime(text)
         elif re.fullmatch(_ISO_8601, text):
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text.upper())
         else:
             moment = _guessed_date(text, language.lower().replace("_", "-"))
         moment = moment and moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
