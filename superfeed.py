@@ -495,17 +495,15 @@ def safe_url(url: str, base: str = "") -> str:
     host = _ascii_host(parts.netloc)
     if parts.scheme not in ("http", "https") or not host:
         return ""
-    rest = (_quoted(part) for part in (parts.path, parts.query, parts.fragment))
+    rest = [
+        quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="%/?:@!$&'*+,;=-._~")
+        for part in (parts.path, parts.query, parts.fragment)
+    ]
     url = urlunsplit((parts.scheme, host, *rest))
     # Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
     url = re.sub(r"&(#?\w+);", r"&\1%3B", url)
     url = re.sub(_IN_BAND.format("_"), lambda first: f"%{ord(first[0]):02X}", url)
     return url if len(url) <= _MAX_URL else ""
-
-
-def _quoted(part: str) -> str:
-    """Percent-encode a path, query or fragment, once."""
-    return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="%/?:@!$&'*+,;=-._~")
 
 
 def _ascii_host(netloc: str) -> str:
