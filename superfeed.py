@@ -99,13 +99,13 @@ from contextlib import (
 )
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date as date_type
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import cache, cached_property, lru_cache, partial
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 try:
     from datetime import UTC
@@ -196,8 +196,7 @@ def mask(secret: str) -> str:
     if secret:
         _secrets.update((secret, quote(secret, safe="")))
         for form in (secret, f"x-access-token:{secret}"):  # the second is git's basic auth
-            raw = b64encode(form.encode()).decode()
-            _secrets.update((raw, raw.rstrip("=")))
+            _secrets.add(b64encode(form.encode()).decode().rstrip("="))
     return secret
 
 
@@ -365,7 +364,6 @@ _UNSAFE = (
 )
 # Hugo looks for these in what it has written, so no escape helps: they must not be in one piece.
 _IN_BAND = r"{0}(?={0}h(?:deferred|ugo{0}ctx|{0}pp{0}l1))|H(?=AHAHUGOSHORTCODE|UGOMORE42)"
-_IN_BAND_TEXT = _IN_BAND.format("_")
 # What comes alive when a theme runs a line through markdownify: at its start a block; shortcodes,
 # tags, links and definitions; entities and escapes, which could spell what Hugo looks for.
 _LIVE = (
@@ -373,6 +371,11 @@ _LIVE = (
     + _IN_BAND.format("_")
     + r"|\{\{(?=[<%])|<(?=[A-Za-z/!?])|\](?=[(:])|&(?=#?\w{1,31};)|\\(?=[!-/:-@\[-`{-~])"
 )
+# In a body text is entities, and only code has `{{<` and `<!--more-->`, which Hugo finds there
+# too; `[!` makes a quote an alert.
+_LIVE_MARKDOWN = _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
+_SPACE = "[ \t-\r\x1c-\x1e\x85\u2028\u2029]+"  # that HTML folds; a no-break space is none
+_PUNCTUATION = r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]"""
 
 
 def _strip(text: str) -> str:
@@ -396,6 +399,21 @@ def one_line(text: str, limit: int) -> str:
     return text[: cut if cut > 0 else limit - 1] + "…"
 
 
+def _escape(text: str) -> str:
+    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
+    folded = re.sub(_SPACE, " ", text)
+    return re.sub(_PUNCTUATION, lambda char: f"&#{ord(char[0])};", folded)
+
+
+def markdown_text(text: str) -> str:
+    """Write plain text as a line of markdown prose that shows just that text.
+
+    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
+    linkify) for text: backslashes would open math, entities mean nothing to anyone.
+    """
+    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", _escape(_strip(text)).strip())
+
+
 _BLOCK_NAMES = (
     "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
     "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol "
@@ -403,70 +421,52 @@ _BLOCK_NAMES = (
 )
 _DROPPED_NAMES = "head iframe noembed noframes noscript script style svg template textarea title"
 _NAMES = (
-    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym applet area audio b base basefont bdi bdo big "
-    "blink body button canvas cite code col colgroup data datalist del dfn em embed font frame "
-    "frameset html i img input ins kbd label link map mark marquee math meta meter nobr object "
-    "optgroup output param picture plaintext progress q rp rt ruby s samp search select slot small "
-    "source span strike strong sub sup time track tt u var video wbr xmp"
+    f"{_BLOCK_NAMES} {_DROPPED_NAMES} a abbr acronym area audio b base bdi bdo big body button "
+    "canvas cite code col colgroup data del dfn em embed font html i img input ins kbd label link "
+    "map mark math meta nobr object param picture progress q rp rt ruby s samp select small source "
+    "span strike strong sub sup time track tt u var video wbr"
 )
 _BLOCKS = frozenset(_BLOCK_NAMES.split())
-_DROPPED = frozenset(_DROPPED_NAMES.split())
 _BLOCK_TAG = rf"(?i)<(?=/?(?:{_BLOCK_NAMES.replace(' ', '|')})\b)"
 # `Vec<String>`, `Map<K, V>`, `x<y and y>z`, `<?php`: meant as text; HTML would swallow the words.
-_NO_TAG = (
-    rf"<(?=\?|/?(?!(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b)"
-    r"[A-Za-z]\w*(?:[>,<\[*&]|\s(?!\s*[\w:-]+=)))"
-)
+_NO_TAG = rf"<(?!!|/?(?:(?:{f'{_NAMES} {_NAMES.upper()}'.replace(' ', '|')})\b|\w+[:-]))"
 # html5ever repeats these in every paragraph after, if they differ and are not closed: 14 kB become
 # 130 MB. Without attributes they do not differ.
 _REPEATED = r"(?i)<(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u|body|html)[\s/][^>]*>?"
 _INLINE_DATA = r"""(["'])data:[^"'<>]{1000,}\1"""  # pictures: no address, all weight
 
 
-def _bounded(html: str) -> str:
-    """Cut HTML to what is parsed in about a second, whatever it is."""
-    html = re.sub(_INLINE_DATA, '""', html) if len(html) > _MAX_HTML else html
-    return "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
-
-
-def _clean(html: str, allowed: Mapping[str, set[str]], dropped: frozenset[str]) -> str:
-    """Let through well-formed HTML of the allowed tags and attributes."""
+def _clean(html: str, allowed: Mapping[str, set[str]]) -> str:
+    """Let through well-formed HTML of the allowed tags and attributes, in about a second."""
     import nh3
 
+    html = re.sub(_INLINE_DATA, '""', html) if len(html) > _MAX_HTML else html
+    html = "<".join(html[:_MAX_HTML].split("<", _MAX_TAGS)[:_MAX_TAGS])
+    html = re.sub(_REPEATED, r"<\1>", re.sub(_NO_TAG, "&lt;", html))
     return nh3.clean(
-        # surrogates, which Rust has none of, are ignored
-        re.sub(_REPEATED, r"<\1>", re.sub(_NO_TAG, "&lt;", html)).encode(errors="ignore").decode(),
+        html.encode(errors="ignore").decode(),  # without surrogates, which Rust has none of
         tags=set(allowed),
         attributes=dict(allowed),
-        clean_content_tags=set(dropped),
+        clean_content_tags=set(_DROPPED_NAMES.split()),
         url_schemes={"http", "https"},
         link_rel=None,
     )
 
 
-def _words(html: str) -> str:
-    """Give what a reader of this HTML would see, not neutral yet."""
-    if "<" in html:
-        html = _clean(re.sub(_BLOCK_TAG, " <", _bounded(html)), {}, _DROPPED)
-    return html_entities.unescape(html)
-
-
-def plain(html: str) -> str:
+def plain(html: str, limit: int = _MAX_HTML) -> str:
     """Give the words a reader of this HTML would see, as one neutral line.
 
     Plain text, with or without entities, is HTML as well: `a < b` and `AT&T` stay what they are.
     Closes hazards §2 (raw HTML, script and style) for all that is not a body.
     """
-    return one_line(_words(html), _MAX_HTML)
+    words = _clean(re.sub(_BLOCK_TAG, " <", html), {}) if "<" in html else html
+    return one_line(html_entities.unescape(words), limit)
 
 
-def excerpt(html: str, limit: int = 300) -> str:
-    """Give the first `limit` characters of the words in this HTML, one neutral line.
-
-    The start of a long text nearly always has enough of them. Closes hazards §3 (`summary`).
-    """
-    start = one_line(_words(html[: 10 * limit]), limit + 100)
-    return one_line(start if len(start) > limit or len(html) <= 10 * limit else _words(html), limit)
+def excerpt(html: str) -> str:
+    """Give the first 300 characters of the words in this HTML. Closes hazards §3 (`summary`)."""
+    start = plain(html[:3000], 300)  # of a long text, which nearly always has enough words
+    return start if start.endswith("…") or len(html) <= 3000 else plain(html, 300)
 
 
 def slugify(text: str) -> str:
@@ -482,29 +482,24 @@ def safe_url(url: str, base: str = "") -> str:
     YAML string, a markdown destination or an attribute, spells no token of Hugo's, and is one that
     Go's url.Parse takes. It leads where it led; an IDN host becomes punycode.
     """
-    url = re.sub(r"[\t\r\n]", "", _strip(url)).strip()
+    url = _strip(url).strip()
     try:
-        url = url if re.match("https?://", url, re.IGNORECASE) or not url else urljoin(base, url)
-        netloc = urlsplit(url).netloc
+        parts = urlsplit(url)
+        parts = parts if parts.scheme or not url else urlsplit(urljoin(base, url))
     except ValueError:  # brackets that are no IPv6 address
         return ""
-    match = re.fullmatch(r"(https?)://([^/?#\\]+)((?:[/?#].*)?)", url, re.IGNORECASE | re.DOTALL)
-    host = _ascii_host(netloc) if match and match[2] == netloc else ""
-    if not match or not host:
+    host = _ascii_host(parts.netloc)
+    if parts.scheme not in ("http", "https") or not host:
         return ""
-    url = f"{match[1].lower()}://{host}{_ascii_rest(match[3])}"
+    rest = [
+        quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="%/?:@!$&'*+,;=-._~")
+        for part in (parts.path, parts.query, parts.fragment)
+    ]
+    url = urlunsplit((parts.scheme, host, *rest))
+    # Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
+    url = re.sub(r"&(#?\w+);", r"&\1%3B", url)
+    url = re.sub(_IN_BAND.format("_"), lambda first: f"%{ord(first[0]):02X}", url)
     return url if len(url) <= _MAX_URL else ""
-
-
-def _ascii_rest(rest: str) -> str:
-    """Percent-encode path, query and fragment; nothing in them may read as an entity (`&copy;`).
-
-    Entities would be of no use in a link: goldmark resolves them, a theme's render hook does not.
-    """
-    rest = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="%/?#:@!$&'*+,;=-._~")
-    head, mark, fragment = rest.partition("#")  # Go decodes a fragment that is not legal all over
-    rest = re.sub(r"&(#?\w+);", r"&\1%3B", head + mark + fragment.replace("#", "%23"))
-    return re.sub(_IN_BAND_TEXT, lambda first: f"%{ord(first[0]):02X}", rest)
 
 
 def _ascii_host(netloc: str) -> str:
@@ -514,73 +509,111 @@ def _ascii_host(netloc: str) -> str:
         for label in unicodedata.normalize("NFKC", netloc).replace("\u3002", ".").split(".")
     )
     legal = re.fullmatch(r"([A-Za-z0-9_.-]*[A-Za-z0-9]\.?|\[[0-9A-Fa-f:.]+\])(:\d{0,5})?", host)
-    return host if legal and not re.search(_IN_BAND_TEXT, host) else ""
-
-
-# White space that HTML folds; a no-break space is none.
-_SPACE = "[ \t-\r\x1c-\x1e\x85\u2028\u2029]+"
-_PUNCTUATION = r"""[!"#$&'()*+\-.:<=>@[\\\]^_`{|}~]"""
-# As in a line, but text is entities here and only code has `{{<` and `<!--more-->`, which Hugo
-# finds there too; `[!` makes a quote an alert.
-_LIVE_MARKDOWN = _IN_BAND.format("(?:_|&#95;)") + r"|\{\{(?=[<%])|<(?=!--)|&#91;(?=&#33;)"
-
-
-def _escape(text: str) -> str:
-    """Write every ASCII punctuation that could have a meaning as a numeric entity."""
-    return re.sub(_PUNCTUATION, lambda char: f"&#{ord(char[0])};", text)
-
-
-def markdown_text(text: str) -> str:
-    """Write plain text as a line of markdown prose that shows just that text.
-
-    Closes hazards §1 (shortcodes, tokens) and §2 (markdown, math, typographer, emoji, attributes,
-    linkify) for text: backslashes would open math, entities mean nothing to anyone.
-    """
-    text = _escape(re.sub(_SPACE, " ", _strip(text)).strip())
-    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", text)
+    return host if legal and not re.search(_IN_BAND.format("_"), host) else ""
 
 
 ###############################################################################
 # Blocks
 ###############################################################################
 
-_HEADINGS = {f"h{level}": "#" * min(level + 1, 6) for level in range(1, 7)}
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_BREAK = "\0"  # a piece that ends the paragraph; "\n" ends the line
+# Inline markdown and the marks it stands in, from the outermost, each with its address if a link.
+_Piece = tuple[str, dict[str, str]]
 
 
 @dataclass(slots=True)
-class _Box:
-    """A block element that shapes what it holds; a string among its kids is a finished block."""
+class _Element:
+    """A block that shapes what it holds: a run of text, an element, a run, and so on in turn."""
 
     tag: str
     start: str = ""  # an ordered list's first number
-    kids: list[_Box | str] = field(default_factory=list)
+    runs: list[list[_Piece]] = field(default_factory=lambda: [[]])  # one more
+    elements: list[_Element] = field(default_factory=list)
 
 
-def _blocks(kid: _Box | str) -> list[str]:
+def _ticks(text: str) -> str:
+    return "`" * max(len(run) + 1 for run in re.findall("`*", text))
+
+
+def _marked(text: str, sign: str, url: str) -> str:
+    """Set a mark around a text; white space at the ends stays outside."""
+    bare = text.strip(" ")
+    if not bare:
+        return text
+    head, tail = text.split(bare, 1)
+    # a mark beside punctuation is none, says CommonMark; beside U+200B it is
+    left, right = ("" if bare[end].isalnum() else ZWSP for end in (0, -1))
+    if sign == "[":
+        return f"{head}[{bare}]({url}){tail}"
+    if sign == "`":
+        sign = _ticks(bare)
+        left = right = " " if "`" in bare else ""
+    return f"{head}{sign}{left}{bare}{right}{sign}{tail}"
+
+
+def _inline(pieces: list[_Piece], depth: int = 0) -> str:
+    """Write the pieces of a line; `depth` marks are around them already."""
+    whole = ""
+    for mark, group in itertools.groupby(pieces, lambda piece: [*piece[1].items()][depth:][:1]):
+        run = list(group)
+        part = "".join(text for text, _ in run)
+        if mark:
+            part = _marked(_inline(run, depth + 1), *mark[0])
+        # two marks that would read as one are kept apart: `**a***b*`
+        joins = part and part[0] in "*~`" and whole.endswith(part[0])
+        whole += ZWSP + part if joins else part
+    return whole
+
+
+def _paragraphs(pieces: list[_Piece]) -> list[str]:
+    """Write a text; an empty line ends a paragraph."""
+    lines: list[list[_Piece]] = [[]]
+    for piece in pieces:
+        if piece[0] in ("\n", _BREAK):
+            lines += [[]] if piece[0] == "\n" else [[], []]
+        else:
+            lines[-1].append(piece)
+    written = (re.sub(" {2,}", " ", _inline(line)).strip(" ") for line in lines)
+    groups = itertools.groupby(written, key=lambda line: bool(line.strip()))
+    return ["  \n".join(group) for filled, group in groups if filled]
+
+
+def _parts(element: _Element) -> list[list[str]]:
+    """Give the markdown blocks of all that is in an element."""
+    parts = [_paragraphs(element.runs[0])]
+    for inner, run in zip(element.elements, element.runs[1:], strict=True):
+        parts += [_blocks(inner), _paragraphs(run)]
+    return parts
+
+
+def _blocks(element: _Element) -> list[str]:
     """Give the markdown blocks of an element."""
-    if isinstance(kid, str):
-        return [kid]
-    if kid.tag in ("ul", "ol"):
-        return _list(kid)
-    if kid.tag == "table":
-        return _table(kid)
-    inner = [block for grandchild in kid.kids for block in _blocks(grandchild)]
-    if kid.tag in _HEADINGS and inner and _is_line(kid):
-        return [f"{_HEADINGS[kid.tag]} {_line(kid)}"]
-    return [_indent("\n\n".join(inner), "> ", "> ")] if kid.tag == "blockquote" and inner else inner
+    writer = {"ul": _list, "ol": _list, "table": _table, "pre": _code}.get(element.tag)
+    if writer:
+        return writer(element)
+    blocks = list(itertools.chain(*_parts(element)))
+    if element.tag in ("video", "audio"):  # the first source; the rest is for old browsers
+        return blocks[:1]
+    if element.tag in _HEADINGS and blocks and not element.elements:
+        return [f"{'#' * int(element.tag[1])} {_line(blocks)}"]
+    if element.tag == "blockquote" and blocks:
+        return [_indent("\n\n".join(blocks), "> ", "> ")]
+    return blocks
 
 
-def _boxes(box: _Box) -> list[_Box]:
-    return [kid for kid in box.kids if isinstance(kid, _Box)]
+def _line(blocks: list[str]) -> str:
+    """Write paragraphs where only a line may stand: in a heading or a cell."""
+    return " ".join(blocks).replace("  \n", " ")
 
 
-def _is_line(box: _Box) -> bool:
-    """Whether it has nothing but paragraphs, which a heading or a cell can hold."""
-    return all(isinstance(kid, str) and "\n" not in kid.replace("  \n", "") for kid in box.kids)
-
-
-def _line(box: _Box) -> str:
-    return " ".join(block for kid in box.kids for block in _blocks(kid)).replace("  \n", " ")
+def _code(element: _Element) -> list[str]:
+    """Give a block of code; an element in it is a line of its own."""
+    whole = "".join(text for run in element.runs for text, _ in run)
+    lines = re.sub(f"\n?{_BREAK}+", "\n", whole).rstrip().splitlines()
+    text = "\n".join(lines).strip("\n")
+    fence = _ticks(text).ljust(3, "`")
+    return [f"{fence}\n{text}\n{fence}"] if text else []
 
 
 def _indent(block: str, first: str, others: str) -> str:
@@ -588,11 +621,11 @@ def _indent(block: str, first: str, others: str) -> str:
     return "\n".join([first + head, *(others + line if line else others.rstrip() for line in tail)])
 
 
-def _list(box: _Box) -> list[str]:
-    first = int(box.start) if re.fullmatch("[0-9]{1,5}", box.start) else 1
+def _list(element: _Element) -> list[str]:
+    first = int(element.start) if re.fullmatch("[0-9]{1,5}", element.start) else 1
     items: list[str] = []
-    for blocks in filter(None, map(_blocks, box.kids)):
-        marker = "- " if box.tag == "ul" else f"{first + len(items)}. "
+    for blocks in filter(None, _parts(element)):
+        marker = "- " if element.tag == "ul" else f"{first + len(items)}. "
         item = blocks[0]
         for block in blocks[1:]:  # an empty line before a list in it would spread the items out
             item += ("\n" if block.startswith(("- ", "1. ")) else "\n\n") + block
@@ -600,15 +633,15 @@ def _list(box: _Box) -> list[str]:
     return ["\n".join(items)] if items else []
 
 
-def _table(box: _Box) -> list[str]:
+def _table(element: _Element) -> list[str]:
     """Give a table; or, when it only lays out a page, its blocks one after the other."""
-    rows = [cells for row in _boxes(box) if (cells := _boxes(row))]
+    rows = [row.elements for row in element.elements if row.elements]
     width = max(map(len, rows), default=0)
-    if min(len(rows), width) <= 1 or not all(_is_line(cell) for row in rows for cell in row):
-        return [block for kid in box.kids for block in _blocks(kid)]
-    head, *body = ["| " + " | ".join(map(_line, row)) + " |" for row in rows]
+    if min(len(rows), width) <= 1 or any(cell.elements for row in rows for cell in row):
+        return list(itertools.chain(*_parts(element)))
+    head, *body = ["| " + " | ".join(_line(_blocks(cell)) for cell in row) + " |" for row in rows]
     head += " |" * (width - len(rows[0]))
-    caption = [kid for kid in box.kids if isinstance(kid, str)]
+    caption = itertools.chain(*map(_paragraphs, element.runs))
     return [*caption, "\n".join([head, "|" + " --- |" * width, *body])]
 
 
@@ -617,215 +650,109 @@ def _table(box: _Box) -> list[str]:
 ###############################################################################
 
 _MAX_BODY_BYTES = 200_000
-_MAX_DEPTH = 20
-
-
-@dataclass(slots=True)
-class _Run:
-    """An open inline element, and the finished markdown in it so far."""
-
-    mark: str  # "*", "**", "~~"; "[" for a link; empty: it shows nothing
-    url: str = ""
-    parts: list[str] = field(default_factory=list)
-
-    def add(self, part: str) -> None:
-        """Append; two marks that would read as one are kept apart: `**a****b**`."""
-        joins = self.parts and part and self.parts[-1][-1:] == part[0] and part[0] in "*~`"
-        self.parts.append(ZWSP + part if joins else part)
-
-    def empty(self) -> str:
-        """Take its markdown out; white space at the ends stays outside the mark."""
-        whole = "".join(self.parts)
-        self.parts.clear()
-        text = whole.strip(" \n")
-        if not text or not self.mark:
-            return whole
-        head, tail = whole.split(text, 1)
-        if self.mark == "[":
-            return f"{head}[{text}]({self.url}){tail}"
-        # a mark beside punctuation is none, says CommonMark; beside U+200B it is
-        left, right = ("" if text[end].isalnum() else ZWSP for end in (0, -1))
-        return f"{head}{self.mark}{left}{text}{right}{self.mark}{tail}"
-
-
+_MAX_DEPTH = 20  # elements that shape the text; below them it is flat
 _MARKS = {"em": "*", "i": "*", "strong": "**", "b": "**", "del": "~~", "s": "~~", "strike": "~~"}
-_MARKS["a"] = "["
-_CODE = frozenset(("pre", "code", "kbd", "samp", "tt"))
-_NESTING = frozenset(("ul", "ol", "blockquote", "table"))
-_INSIDE = {"li": ("ul", "ol"), "tr": ("table",), "td": ("tr",), "th": ("tr",)}
+_MARKS |= {"a": "[", "pre": "`", "code": "`", "kbd": "`", "samp": "`", "tt": "`"}
+_SHAPES = frozenset("ul ol li blockquote table tr th td pre video audio".split()) | _HEADINGS
+_MEDIA = ("img", "embed", "video", "audio", "source")
 _SCRIPTS = {"sup": "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", "sub": "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₙᵢ"}
 _SOURCES = ("data-src", "data-lazy-src", "data-original", "src")  # a lazy image's src is a stub
 _ALLOWED: dict[str, set[str]] = {
-    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_CODE, *_SCRIPTS)},
-    **{tag: {"src"} for tag in ("video", "audio", "source")},
-    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in ("img", "embed")},
+    **{tag: set() for tag in (*_BLOCKS, *_MARKS, *_SCRIPTS)},
+    **{tag: {"alt", "title", "width", "height", "style", *_SOURCES} for tag in _MEDIA},
     "a": {"href"},
     "ol": {"start"},
 }
-_TINY = r"(?i)(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*(?:[;!]|$)|display\s*:\s*none)"
+# Pictures and frames that are not seen, and those known to count readers.
 _TRACKER = (
-    r"(?i)//(?:[\w-]+\.)*"
-    r"(?:feedburner\.com/~|feedsportal\.com/|pixel\.wp\.com/|stats\.wordpress\.com/"
-    r"|medium\.com/_/stat|(?:doubleclick|quantserve|google-analytics|googletagmanager)\.\w+/)"
+    r"(?i)(?:^|[\s;])(?:(?:width|height)\s*:\s*[01](?:px)?\s*[;!]|display\s*:\s*none)"
+    r"|//(?:[\w-]+\.)*(?:feedburner\.com/~|pixel\.wp\.com/|stats\.wordpress\.com/"
+    r"|medium\.com/_/stat|(?:doubleclick|google-analytics|googletagmanager)\.\w+/)"
     r"|[/._-](?:1x1|pixel|beacon|spacer|blank|transparent)\.(?:gif|png)"
 )
 
 
-class _Walker(HTMLParser):
-    """Walks well-formed, sanitised HTML and builds a tree of boxes with markdown in them."""
+class _TreeBuilder(HTMLParser):
+    """Makes a tree of sanitised, hence well-formed HTML."""
 
-    def __init__(self, base: str, top: int) -> None:
+    def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
-        self.top = top  # the level of the highest heading, which comes right below the page's own
-        self.left_bytes = _MAX_BODY_BYTES
-        self.boxes = [_Box("body")]
-        self.boxed: list[bool] = []  # of each open block: did it open a box?
-        self.runs = [_Run("")]
-        self.code_tags: list[str] = []
-        self.code = ""  # the text in them; a line break in it makes it a block
-        self.media: str | None = None  # the address of an open video or audio
-        self.script: dict[int, int] = {}
+        self.open = [_Element("body")]
+        self.marks: list[dict[str, str]] = [{}]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         has = {name: value or "" for name, value in attrs}
-        if self.media is not None:
-            self.media = self.media or (has.get("src", "") if tag == "source" else "")
-        elif tag in _CODE:
-            self.code_tags.append(tag)
-        elif self.code_tags:
-            self.code += "\n" if tag == "br" else ""
-        elif tag in _MARKS:
-            self._open_run(_MARKS[tag], safe_url(has.get("href", ""), self.base))
-        elif tag in _SCRIPTS:
-            self.script = str.maketrans("0123456789+-=()ni", _SCRIPTS[tag])
-        elif tag in ("img", "embed"):
-            self._picture(tag, has)
-        elif tag in ("video", "audio"):
-            self.media = has.get("src", "")
-        elif tag in _BLOCKS:
-            self._open_block(tag, has.get("start", ""))
+        if tag in _MARKS:
+            url = safe_url(has.get("href", ""), self.base)
+            shows = (url or tag != "a") and "`" not in self.marks[-1]
+            self.marks.append(self.marks[-1] | ({_MARKS[tag]: url} if shows else {}))
+        if tag in _BLOCKS:
+            self._add("\n" if tag == "br" else _BREAK, {})
+        if tag in _SHAPES:
+            self._push(_Element(tag, has.get("start", "")))
+        if tag == "hr":
+            self._add_alone("___")
+        elif tag in _MEDIA and "`" not in self.marks[-1]:
+            self._add_media(tag, has)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("video", "audio"):
-            self._link(safe_url(self.media or "", self.base), "")
-            self.media = None
-        elif self.code_tags:
-            self._close_code(tag)
-        elif tag in _MARKS and self.media is None:
-            self.runs[-2].add(self.runs[-1].empty())
-            self.runs.pop()
-        elif tag in _SCRIPTS:
-            self.script = {}
-        elif tag in _BLOCKS - {"br", "hr"} and self.media is None:
-            self.flush()
-            if self.boxed.pop():
-                self.boxes.pop()
+        if tag in _BLOCKS:
+            self._add(_BREAK, {})
+        if tag in _SHAPES:
+            self.open.pop()
+        if tag in _MARKS:
+            self.marks.pop()
 
     def handle_data(self, data: str) -> None:
-        if self.media is not None:
+        marks = self.marks[-1]
+        if self.open[-1].tag != "pre":
+            data = re.sub(_SPACE, " ", data)
+            if "|" in data and any(element.tag == "table" for element in self.open):
+                marks = {sign: url for sign, url in marks.items() if sign != "`"}
+            data = data if "`" in marks else _escape(data)
+        self._add(data, marks)
+
+    def _add(self, text: str, marks: dict[str, str]) -> None:
+        self.open[-1].runs[-1].append((text, marks))
+
+    def _add_alone(self, text: str) -> None:
+        self.open[-1].runs[-1] += [(_BREAK, {}), (text, {}), (_BREAK, {})]
+
+    def _push(self, element: _Element) -> None:
+        outer = self.open[-1]
+        if len(self.open) > _MAX_DEPTH or outer.tag == "pre":
+            self.open.append(outer)  # what is in the element is in its parent
             return
-        if self.code_tags:
-            self.code += self._afford(
-                data if "pre" in self.code_tags else re.sub(_SPACE, " ", data)
-            )
-            return
-        if self.script and all(ord(char) in self.script for char in data):
-            data = data.translate(self.script)
-        text = self._afford(_escape(re.sub(_SPACE, " ", data)))
-        self.runs[-1].add(re.sub(r"&#?\d*$", "", text))  # an entity that was cut
+        outer.elements.append(element)
+        outer.runs.append([])
+        self.open.append(element)
 
-    def _afford(self, text: str) -> str:
-        """Cut text to what is left of the body's size. Nothing but text may be cut."""
-        encoded = text.encode()
-        left, self.left_bytes = max(self.left_bytes, 0), self.left_bytes - len(encoded)
-        self.left_bytes -= text.count("\n") * 3 * len(self.boxes)
-        return text if len(encoded) <= left else encoded[:left].decode(errors="ignore")
-
-    def _add(self, markup: str) -> None:
-        self.left_bytes -= len(markup) + markup.count("\n") * 3 * len(self.boxes)  # its indentation
-        self.runs[-1].add(markup)
-
-    def _add_block(self, block: str) -> None:
-        if block:
-            self.left_bytes -= 6 * len(self.boxes)
-            self.boxes[-1].kids.append(block)
-
-    def flush(self) -> None:
-        """End the paragraph; inline elements still open go on in the next one."""
-        for inner, outer in zip(self.runs[:0:-1], self.runs[-2::-1], strict=True):
-            outer.add(inner.empty())
-        lines = re.sub(" {2,}", " ", self.runs[0].empty()).split("\n")
-        self._add_block("  \n".join(line.strip(" ") for line in lines if line.strip()))
-
-    def finish(self, *, cut: bool) -> _Box:
-        """Close what is open, with an ellipsis when something was left out."""
-        while self.code_tags:
-            self._close_code(self.code_tags[-1])
-        if cut or self.left_bytes <= 0:
-            self.runs[-1].add("…")
-        self.flush()
-        return self.boxes[0]
-
-    def _open_run(self, mark: str, url: str) -> None:
-        shows = (url or mark != "[") and all(run.mark != mark for run in self.runs)
-        self.runs.append(_Run(mark if shows else "", url))
-
-    def _open_block(self, tag: str, start: str) -> None:
-        if tag == "br" and not "".join(self.runs[-1].parts[-2:]).rstrip(" ").endswith("\n"):
-            self._add("\n")
-            return
-        self.flush()  # two breaks as well: some write paragraphs so
-        if tag in ("br", "hr"):
-            self._add_block("___" if tag == "hr" else "")
-            return
-        shallow = sum(box.tag in _NESTING for box in self.boxes) < _MAX_DEPTH
-        inside = self.boxes[-1].tag
-        boxed = (tag in _NESTING and shallow) or (tag in _HEADINGS and inside not in _HEADINGS)
-        self.boxed.append(boxed or inside in _INSIDE.get(tag, ()))
-        if self.boxed[-1]:
-            box = _Box(f"h{int(tag[1]) - self.top + 1}" if tag in _HEADINGS else tag, start)
-            self.boxes[-1].kids.append(box)
-            self.boxes.append(box)
-
-    def _close_code(self, tag: str) -> None:
-        if tag != self.code_tags[-1]:  # a line of code that is an element of its own
-            self.code += "\n" if tag in _BLOCKS and not self.code.endswith("\n") else ""
-            return
-        self.code_tags.pop()
-        self.code += "\n" if tag == "pre" else ""
-        if self.code_tags:
-            return
-        text, self.code = self.code, ""
-        ticks = "`" * max(len(run) + 1 for run in re.findall("`*", text))
-        if "\n" in text:
-            self.flush()
-            text = "\n".join(text.rstrip().splitlines()).strip("\n")
-            fence = ticks.ljust(3, "`")
-            self._add_block(f"{fence}\n{text}\n{fence}" if text else "")
-        elif "|" in text and any(box.tag == "table" for box in self.boxes):
-            self._add(_escape(text))  # it would end the cell
-        elif text.strip():
-            self._add(f"{ticks} {text.strip()} {ticks}" if "`" in text else f"`{text.strip()}`")
-
-    def _picture(self, tag: str, has: dict[str, str]) -> None:
-        """Add an image, or a link to what an iframe shows; trackers go."""
-        urls = [safe_url(has.get(name, ""), self.base) for name in _SOURCES]
+    def _add_media(self, tag: str, has: dict[str, str]) -> None:
+        """Add an image, or a link to what plays elsewhere; trackers go."""
+        urls = (safe_url(has.get(name, ""), self.base) for name in _SOURCES)
         url = next(filter(None, urls), "")
-        sizes = {has.get(side, "").strip(" px") for side in ("width", "height")}
-        if sizes & {"0", "1"} or re.search(_TINY, has.get("style", "")) or re.search(_TRACKER, url):
+        size = "".join(f"{side}:{has.get(side, '')};" for side in ("width", "height"))
+        if re.search(_TRACKER, f"{size}{has.get('style', '')};{url}"):
             return
         alt = _escape(one_line(has.get("alt", ""), 1000))
-        if tag == "embed":
-            self._link(url, has.get("title", ""))
-        elif not url or (alt and "/emoji/" in url):
-            self._add(alt)
-        else:
-            self._add(f"![{alt}]({url})")
+        label = _escape(one_line(has.get("title", "") or url, 300))
+        if tag == "img":
+            is_text = not url or (alt and "/emoji/" in url)
+            self._add(alt if is_text else f"![{alt}]({url})", self.marks[-1])
+        elif url:
+            self._add_alone(f"[{label}]({url})")
 
-    def _link(self, url: str, label: str) -> None:
-        self.flush()
-        self._add_block(f"[{_escape(one_line(label or url, 300))}]({url})" if url else "")
+
+def _tidied(clean: str) -> str:
+    """Make raised and lowered figures characters; let headings begin right below the page's own."""
+    clean = re.sub(
+        r"(<(su[bp])>(?:<[^>]+>)*)([0-9+=()ni-]+)(?=</)",
+        lambda it: it[1] + it[3].translate(str.maketrans("0123456789+-=()ni", _SCRIPTS[it[2]])),
+        clean,
+    )
+    top = min(map(int, re.findall("<h([1-6])>", clean)), default=1)
+    return re.sub("(?<=<h)[1-6](?=>)", lambda level: str(min(int(level[0]) - top + 2, 6)), clean)
 
 
 def markdown(html: str, base: str) -> str:
@@ -837,55 +764,33 @@ def markdown(html: str, base: str) -> str:
     pixels go, players become links, headings leave h1 to the page.
     """
     framed = re.sub(r"<iframe\b", "<embed", html, flags=re.IGNORECASE)  # its content is no HTML
-    clean = _strip(_clean(_bounded(framed), _ALLOWED, _DROPPED))
-    top = min(map(int, re.findall(r"<h([1-6])\b", clean)), default=1)
-    walker = _Walker(base, top)
-    end = 0
-    while end < len(clean) and walker.left_bytes > 0:
-        walker.feed(clean[end : end + 10_000])
-        end += 10_000
-    if walker.left_bytes > 0:
-        walker.close()
-    root = walker.finish(cut=len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS)
-    return re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", "\n\n".join(_blocks(root)))
+    clean = _tidied(_strip(_clean(framed, _ALLOWED)))
+    cut = len(html) > _MAX_HTML or html.count("<") > _MAX_TAGS
+    while True:
+        builder = _TreeBuilder(base)
+        builder.feed(clean)
+        if cut:
+            builder.handle_data("…")  # and a tag or an entity that was cut is not heard of
+        else:
+            builder.close()
+        text = "\n\n".join(_blocks(builder.open[0]))
+        text = re.sub(_LIVE_MARKDOWN, rf"\g<0>{ZWSP}", text)
+        size = len(text.encode())
+        if size <= _MAX_BODY_BYTES:
+            return text
+        clean, cut = clean[: len(clean) * 9 * _MAX_BODY_BYTES // (10 * size)], True
 
 
 ###############################################################################
 # Dates
 ###############################################################################
 
-# Where the clocks of a zone's name are. A name that is not here is UTC, military letters too
-# (RFC 5322, 4.3: RFC 822 had their signs wrong, so nobody knows what a writer means).
-_ZONES = {
-    name: offset
-    for offset, names in {
-        "-10:00": "HST", "-09:00": "AKST HDT", "-08:00": "PST AKDT", "-07:00": "MST PDT",
-        "-06:00": "CST MDT", "-05:00": "EST CDT", "-04:00": "EDT AST", "-03:30": "NST",
-        "-03:00": "ADT BRT ART", "-02:30": "NDT", "+00:00": "GMT UT UTC Z WET",
-        "+01:00": "BST CET WEST MET MEZ", "+02:00": "CEST EET MEST MESZ SAST CAT",
-        "+03:00": "MSK EEST EAT TRT IDT", "+04:00": "GST", "+05:00": "PKT", "+05:30": "IST",
-        "+07:00": "ICT WIB", "+08:00": "HKT SGT AWST PHT MYT", "+09:00": "JST KST",
-        "+09:30": "ACST", "+10:00": "AEST", "+10:30": "ACDT", "+11:00": "AEDT", "+12:00": "NZST",
-        "+13:00": "NZDT",
-    }.items()
-    for name in names.split()
-}  # fmt: skip
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_CLOCK = (
-    r"(?:(?:T|,? )(?P<hour>\d\d?):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,](?P<part>\d+))?)?)?"
-    r" ?(?:(?:GMT|UTC?)? ?(?P<sign>[+\u2212-])(?P<zone_hour>\d\d?):?(?P<zone_minute>\d\d)?"
-    r"|(?![ap]m)[a-z]{1,5})?(?: ?[\[(].*)?"
-)
-# Sun, 22 Nov 2026
+_ZONES = r"(?:GMT|UTC?|[Zz]|[ECMP][SD]T)"  # those of RFC 822, which email.utils knows
 _RFC_822 = (
-    rf"(?i)(?:[a-z]+,? ?)?(?P<day>\d\d?)[ -](?P<month>{'|'.join(_MONTHS)})[a-z]{{0,6}}[ -]"
-    rf"(?P<year>\d{{4}}|\d\d)\b{_CLOCK}"
+    r"(?:[A-Za-z]+, )?\d\d? (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [12]\d{3}"
+    r" \d\d:\d\d(?::\d\d)?(?: ?[+-]\d{4}| (?![AP]M)[A-Z]{1,5})?"
 )
-# 2026-11-22, 2026/1/22, 20261122
-_ISO_8601 = (
-    r"(?i)(?P<year>\d{4})(?:(?P<mark>[-/.])|(?=\d{4}(?!\d)))"
-    r"(?P<month>\d\d?)(?(mark)(?P=mark))(?P<day>\d\d?)" + _CLOCK
-)
+_ISO_8601 = r"\d{4}(-?)\d\d\1\d\d(?:[Tt ]\d\d[\d:.,+-]*[Zz]?)?"
 # Given to dateparser after the feed's own: many a feed declares none, or its software's default.
 _LANGUAGES = ("en", "es", "pt", "fr", "de", "it", "nl", "pl", "ru", "tr", "sv", "ja", "zh")
 _FIRST_YEAR = 1990  # before it nobody published a feed: such a date is a default, not a date
@@ -897,48 +802,46 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
     RFC 822 and ISO 8601 first, then dateparser for what people write by hand. `language` is the
     feed's, as declared. UTC when no zone stands in it. The future is the caller's affair.
     """
-    text = " ".join(html_entities.unescape(raw[:100]).split())
-    if zone := re.search(r" ?(?<=[\d ])([A-Za-z]+)$", text):
-        text = text[: zone.start()] + _ZONES.get(zone[1].upper(), zone[0])
-    if not re.search(r"\d", text):
-        return None
-    strict = re.fullmatch(_RFC_822, text) or re.fullmatch(_ISO_8601, text)
+    from email.utils import parsedate_to_datetime
+
+    text = " ".join(html_entities.unescape(raw[:100]).partition("[")[0].split())
+    zone = re.search(rf" ?(?<=[\d ])(?!{_ZONES}$)([A-Za-z]+)$", text)
+    text = text[: zone.start()] + (_offset(zone[1]) or zone[0]) if zone else text
     try:
-        if strict:
-            moment: datetime | None = _moment(strict.groupdict("0"))
+        if re.fullmatch(_RFC_822, text):
+            moment: datetime | None = parsedate_to_datetime(text)
+        elif re.fullmatch(_ISO_8601, text):
+            moment = datetime.fromisoformat(text.upper())
         else:
             moment = _guessed_date(text, language.lower().replace("_", "-"))
+        moment = moment and moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):  # 31 February, 25 o'clock, year 0
         return None
-    return moment.astimezone(UTC) if moment and moment.year >= _FIRST_YEAR else None
+    return moment if moment and moment.year >= _FIRST_YEAR else None
 
 
-def _moment(parts: dict[str, str]) -> datetime:
-    month, year = parts["month"].lower(), int(parts["year"])
-    if len(parts["year"]) == len("26"):  # RFC 5322, 4.3
-        year += 2000 if year < 50 else 1900
-    clock = timedelta(
-        hours=int(parts["hour"]),
-        minutes=int(parts["minute"]),
-        seconds=min(int(parts["second"]), 59),  # a leap second
-        microseconds=int(parts["part"][:6].ljust(6, "0")),
-    )
-    if clock > timedelta(days=1):
-        raise ValueError(clock)
-    east = timedelta(hours=int(parts["zone_hour"]), minutes=int(parts["zone_minute"]))
-    number = _MONTHS.index(month) + 1 if month in _MONTHS else int(month)
-    midnight = datetime(year, number, int(parts["day"]), tzinfo=UTC)
-    return midnight + clock + (-east if parts["sign"] == "+" else east)
+@lru_cache(maxsize=1024)
+def _offset(zone: str) -> str:
+    """Give the offset of a zone's name, `+0200`; empty when nobody knows it.
+
+    Military letters are unknown (RFC 5322, 4.3: RFC 822 had their signs wrong).
+    """
+    from dateparser.timezone_parser import pop_tz_offset_from_string
+
+    if zone == "IST":  # more people live by India's than by Israel's
+        return "+0530"
+    known = pop_tz_offset_from_string(f"12:00 {zone}")[1]
+    return f"{datetime.now(known):%z}" if isinstance(known, tzinfo) else ""
 
 
 @cache
-def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...]) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
         "DATE_ORDER": order,
         "PREFER_LOCALE_DATE_ORDER": False,
-        "REQUIRE_PARTS": list(required),
+        "REQUIRE_PARTS": ["day", "month", "year"],
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -954,17 +857,12 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     own = language.partition("-")[0]
     languages = tuple(dict.fromkeys((own, *_LANGUAGES) if own in language_order else _LANGUAGES))
     orders = ["DMY"]
-    if re.search(r"\d/\d", text):
-        day_first = re.match(r"en-(gb|au|nz|ie|in|za)|(?!en\b)[a-z]", language)
-        orders = ["DMY", "MDY"] if day_first else ["MDY", "DMY"]
-    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
-    dates = [date for reader in readers if (date := reader.get_date_data(text).date_obj)]
-    if len(dates) == 2:
-        any_part = _date_reader(orders[0], languages)
-        word = re.search(r"[^\W\d_]{2,}", text)
-        named = (word and any_part.get_date_data(word[0]).date_obj) or dates[0]
-        dates.sort(key=lambda date: date.weekday() != named.weekday())
-    return dates[0] if dates else None
+    if "/" in text:
+        month_first = re.match(r"en\b(?!-(gb|au|nz|ie|in|za))|$", language)
+        orders = ["MDY", "DMY"] if month_first else ["DMY", "MDY"]
+    dates = [_date_reader(order, languages).get_date_data(text).date_obj for order in orders]
+    found = [date for date in dates if date]
+    return next((date for date in found if f"{date:%a}" in text), found[0] if found else None)
 
 
 ###############################################################################

@@ -307,12 +307,12 @@ def test_an_address_is_http_and_cannot_break_anything(url, address):
         ("<blockquote><p>a<p>b<ul><li>c</ul></blockquote>", "> a\n>\n> b\n>\n> - c"),
         ("<pre>a\n\n  b</pre>", "```\na\n\n  b\n```"),
         ("<pre><code>```` x</code></pre>", "`````\n```` x\n`````"),
-        ("<code>a<br>b</code>", "```\na\nb\n```"),
+        ("<code>a<br>b</code>", "`a`  \n`b`"),
         ("<p>a <code>b</code> <kbd>c`</kbd></p>", "a `b` `` c` ``"),
-        ("<b> a </b>b<i>c</i><b>d</b><b>e</b>", f"**a** b*c*{ZWSP}**d**{ZWSP}**e**"),
+        ("<b> a </b>b<i>c</i><b>d</b><b>e</b>", f"**a** b*c*{ZWSP}**de**"),
         ("<strong>a</strong> <em>b</em> <del>c</del>", "**a** *b* ~~c~~"),
         ("<b>a<b>b</b></b><s>c</s>", "**ab**~~c~~"),
-        ("<hr>", "___"),
+        ("a<hr>b", "a\n\n___\n\nb"),
         ("<a href=/x>a</a>", "[a](https://base.test/x)"),
         (
             "<a href=/x><h2>a</h2><p>b</p></a>",
@@ -391,5 +391,5 @@ def test_huge_and_deep_bodies_are_cut_cleanly(source):
 
 
 def test_a_code_span_that_is_cut_is_closed():
-    text = markdown("<p>" + "x" * 199_900 + "<code>" + "&lt;script&gt;" * 100, "")
-    assert re.search(r"x`[^`]*`\s*…$", text[199_000:])
+    text = markdown("<p>" + "x" * 100_000 + "<code>" + "&lt;script&gt;" * 15_000, "")
+    assert re.fullmatch(r"x+`[^`]*…`", text)
