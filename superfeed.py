@@ -100,7 +100,6 @@ from contextlib import (
     suppress,
 )
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import date as date_type
 from datetime import datetime, timedelta
 from functools import cache, cached_property, lru_cache, partial
 from html.entities import html5
@@ -1389,7 +1388,6 @@ def _dicts(values: Any) -> list[dict[str, Any]]:
 # Keys
 ###############################################################################
 
-#
 # An entry has up to two keys: first what its publisher calls it (the guid), second where it is (the
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
@@ -1405,23 +1403,20 @@ KEEP_NEWEST = 5
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
     """Reduce an http(s) address to what tells pages apart: "host/path?query" (DESIGN §6).
 
-    Empty when it tells nothing: another scheme, no host, or (unless `allow_home`) a bare home page.
+    Empty when it tells nothing: no such address, or (unless `allow_home`) a bare home page.
     """
-    url = url.strip()
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
         host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:  # "http://[": no address, but still a name that differs from others
-        return url
+    except ValueError:
+        return ""
     if parts.scheme not in ("http", "https") or not host:
         return ""
-    bare = host.removeprefix("www.")
-    host = bare if "." in bare else host
-    port_text = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
+    host = re.sub(r"^www\.(?=.*\.)", "", host) + (f":{port}" if port not in (None, 80, 443) else "")
     query = _without_tracking(parts.query)
     fragment = _without_tracking(parts.fragment) if keep_fragment else ""
     rest = parts.path.rstrip("/") + (query and f"?{query}") + (fragment and f"#{fragment}")
-    return host + port_text + rest if rest or allow_home else ""
+    return host + rest if rest or allow_home else ""
 
 
 def _without_tracking(query: str) -> str:
@@ -1433,6 +1428,7 @@ def _sha256_hex(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@cache
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
@@ -1473,21 +1469,21 @@ def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
     return tuple(f"{kind}:{_sha256_hex(name)[:16]}" for kind, name in named.items() if name)
 
 
+def _stated(entry: Entry) -> datetime | None:
+    date = entry.published or entry.updated
+    return date and date.replace(microsecond=0)  # posts keep whole seconds
+
+
 def entry_date(entry: Entry, now: datetime) -> tuple[datetime, bool]:
     """Date a new post of the entry; and say if that is made up (no date, or a future one)."""
     stated = _stated(entry)
     return (stated, False) if stated and stated <= now else (now.replace(microsecond=0), True)
 
 
-def _stated(entry: Entry) -> datetime | None:
-    date = entry.published or entry.updated
-    return date and date.replace(microsecond=0)  # posts keep whole seconds
-
-
-def is_update(entry: Entry, post: Post, now: datetime) -> bool:
-    """Tell whether the feed says, and can know, that the entry changed after the post."""
+def update_of(entry: Entry, after: datetime, now: datetime) -> datetime | None:
+    """Return when the feed says, and can know, that the entry changed after an instant."""
     updated = entry.updated and entry.updated.replace(microsecond=0)
-    return updated is not None and (post.updated or post.date) < updated <= now
+    return updated if updated and after < updated <= now else None
 
 
 ###############################################################################
@@ -1520,14 +1516,14 @@ class Known:
                 del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
-        """All posts with a key, or that go by a name: see `_handles`."""
+        """All posts of a feed, with a key, or that go by a name: see `_handles`."""
         return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
-        handles = set(post.keys)
+        handles = {post.feed, *post.keys}
         if post.feed not in self.listed:
             handles.add(f"orphan {post.guid or post.title}")
-        if not post.guid:
+        elif not (post.guid or post.undated):
             handles.add(f"{post.feed} {post.title}")
         return handles
 
@@ -1550,21 +1546,13 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
     folded: dict[tuple[object, ...], tuple[Entry, tuple[str, ...]]] = {}
     for entry in entries:
         keys = entry_keys(feed, entry)
-        named = keys if _guid_name(feed, entry.guid) else (*keys, entry.title, _stated(entry))
+        named = keys if _guid_name(feed, entry.guid) else (*keys, _look(entry))
         if keys:
             folded.setdefault(named, (entry, keys))
     claims = _Claims(feed, list(folded.values()), known)
-    for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
+    for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_name):
         claims.claim(step)
-    assigned = []
-    for index, (entry, keys) in enumerate(claims.entries):
-        post, owner = claims.posts.get(index), feed
-        if post:
-            most = max(MAX_KEYS, len(post.keys))
-            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
-            owner = post.feed if post.feed in known.listed else feed
-        assigned.append(Assigned(entry, keys, post, owner))
-    return assigned
+    return [claims.result(index) for index in range(len(claims.entries))]
 
 
 class _Claims:
@@ -1581,76 +1569,69 @@ class _Claims:
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
-            look = _look(entry)
-            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
+            self.shared.update([keys, *keys, _look(entry)])
 
-    def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
+    def claim(self, propose: Callable[[Entry, str, str], Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
-        rivals: dict[str, list[int]] = {}
+        rivals: defaultdict[str, list[int]] = defaultdict(list)
         for index, (entry, keys) in enumerate(self.entries):
-            post = None if index in self.posts else propose(entry, keys)
-            if post:
-                rivals.setdefault(post.path, []).append(index)
+            guid, link = (*keys, "")[:2]
+            if index not in self.posts and (post := propose(entry, guid, link)):
+                rivals[post.path].append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
             likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
             self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
 
-    def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
-            return None
-        posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
-        if len(posts) == 1 and self.shared[keys] == 1:
-            return posts[0]
-        twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same(entry, keys[0], posts) or twin
+    def result(self, index: int) -> Assigned:
+        """Say what became of an entry; its post carries each key that is new, too."""
+        (entry, keys), post = self.entries[index], self.posts.get(index)
+        if not post:
+            return Assigned(entry, keys, None, self.feed)
+        keys = tuple(dict.fromkeys(post.keys + keys))[:MAX_KEYS]
+        owner = post.feed if post.feed in self.known.listed else self.feed
+        return Assigned(entry, keys, post, owner)
 
-    def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        posts = self._free(keys[0])
-        if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
-            return posts[0]
-        return self._same(entry, keys[0], posts)
+    def by_both(self, entry: Entry, guid: str, link: str) -> Post | None:
+        posts = [post for post in self._free(guid) if link in post.keys]
+        return self._choose(entry, posts, only=self.shared[guid, link] == 1)
 
-    def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
-            return None
-        posts, known = self._free(keys[1]), self.known.find(keys[1])
-        own = [post for post in known if post.feed == self.feed]
-        alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
-            return own[0]
-        copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same(entry, keys[1], posts) or copy
+    def by_guid(self, entry: Entry, guid: str, _link: str) -> Post | None:
+        only = self.shared[guid] == len(self.known.find(guid)) == 1
+        return self._choose(entry, self._free(guid), only=only)
 
-    def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        """Find a post of a feed no longer listed: its keys name the feed's old address.
+    def by_link(self, entry: Entry, _guid: str, link: str) -> Post | None:
+        """Find the feed's only post with this link, if it looks like it; else other feeds' only."""
+        known = self.known.find(link)
+        near = [post for post in known if post.feed == self.feed] or known
+        only = self.shared[link] == len(near) == 1 and near[0].path not in self.taken
+        if only and (near[0].feed != self.feed or _likeness(entry, near[0])):
+            return near[0]
+        return self._choose(entry, self._free(link), only=False)
+
+    def by_name(self, entry: Entry, guid: str, link: str) -> Post | None:
+        """Find a post of a feed listed no more, or one without a guid whose link changed.
 
         "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
         """
-        posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
-            post = posts[0]
-            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
-            if no_other_date or keys[-1] in post.keys:
-                return post
-        return self._same(entry, keys[0], posts)
-
-    def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
-        """Without a guid, an entry whose link changed is known by its title and date."""
-        look = _look(entry)
-        if entry.guid or not all(look) or self.shared[look] > 1:
-            return None
-        known = self.known.find(f"{self.feed} {entry.title}")
-        posts = [post for post in known if _likeness(entry, post) == 2]
-        return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
+        name = entry.guid or entry.title
+        posts = self._free(f"orphan {name}") + self._free(f"{self.feed} {name}")
+        only = bool(entry.guid) and self.shared[guid] == len(posts) == 1
+        if only:
+            date_differs = _stated(entry) not in (None, posts[0].date, posts[0].updated)
+            other_date = date_differs and not posts[0].undated and link not in posts[0].keys
+            only = bool(_likeness(entry, posts[0])) and not other_date
+        return self._choose(entry, posts, only=only)
 
     def _free(self, handle: str) -> list[Post]:
         return [post for post in self.known.find(handle) if post.path not in self.taken]
 
-    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        """Choose the post with the entry's title and date, where no other entry has them too."""
-        if self.shared[key, _look(entry)] > 1:
+    def _choose(self, entry: Entry, posts: list[Post], *, only: bool) -> Post | None:
+        """Choose the only post where that is proof, else one with a look the entry alone has."""
+        if only and len(posts) == 1:
+            return posts[0]
+        if self.shared[_look(entry)] > 1:
             return None
         same = [post for post in posts if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
@@ -1677,14 +1658,15 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
+
+    def rank(each: Assigned) -> tuple[datetime, int, str]:
+        return entry_date(each.entry, now)[0], 0, " ".join(each.keys)
+
     new = [each for each in assigned if not each.post]
-    ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    known = [(post.date, 1, path) for path, post in posts.items()]
-    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
-    return [
-        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
-    ]
+    posts = (*own, *(each.post for each in assigned if each.post))
+    known = {(post.date, 1, post.path) for post in posts}
+    newest = heapq.nlargest(KEEP_NEWEST, [*known, *map(rank, new)])
+    return [each for each in new if rank(each)[0] >= cutoff or rank(each) in newest]
 
 
 def removals(
@@ -1696,26 +1678,28 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
-    for path, post in known.posts.items():
-        feeds.setdefault(post.feed, set()).add(path)
-    stay, listed = set[str](), set[str]()
-    for paths in feeds.values():
-        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
-    for dates in read.values():
-        stay.update(path for path, date in dates.items() if date >= cutoff)
-        listed.update(dates)
+    stay = set[str]()
+    for feed in {*read, *(post.feed for post in known.posts.values())}:
+        listed = read.get(feed, {})
+        posts = [*known.find(feed), *(known.posts[path] for path in listed)]
+        newest = heapq.nlargest(KEEP_NEWEST, {(post.date, post.path) for post in posts})
+        stay.update(path for _, path in newest)
+        stay.update(path for path, date in listed.items() if date >= cutoff)
     old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
+        post
+        for post in old
+        if not post.undated or (post.feed in read and post.path not in read[post.feed])
     ]
 
 
 def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
     """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
     stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slugify(entry.title) or 'post'}"
-    hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
-    return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
+    names = list(keys)
+    while (path := f"{stem}-{_sha256_hex(*names)[:12]}.md") in known.posts:
+        names.append("again")
+    return path
 
 
 ###############################################################################
@@ -1936,15 +1920,15 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
     return metadata, body
 
 
-# The head of a post as dump_post writes it. YAML takes ten times as long to read it, but has to
+# The head of a post as dump_post writes it. YAML takes five times as long to read it, but has to
 # where the owner changed something.
 HEAD = (
-    r'---\n(?:title: (?P<title>".*")\n)?date: (?P<date>[-:T\d]+Z)\n'
-    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:description: ".*"\n)?(?:canonicalURL: ".*"\n)?'
-    r'source:\n(?:  name: ".*"\n)?(?:  site: ".*"\n)?  feed: (?P<feed>".*")\n'
-    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?(?:  keys:\n(?P<keys>(?:  - ".*"\n)+))?'
-    r'(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?(?:  image: ".*"\n)?'
-    r'(?:  enclosure: ".*"\n)?(?P<undated>  undated: true\n)?---\n'
+    r'---\ntitle: (?P<title>".*")\ndate: (?P<date>[-:T\d]+Z)\n'
+    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:(?:description|canonicalURL): ".*"\n)*'
+    r'source:\n(?:  (?:name|site): ".*"\n)*  feed: (?P<feed>".*")\n'
+    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?'
+    r'  keys:\n(?P<keys>(?:  - ".*"\n)+)(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?'
+    r'(?:  (?:image|enclosure): ".*"\n)*(?P<undated>  undated: true\n)?---\n'
 )
 HEAD_BYTES = 1 << 13
 
@@ -1957,13 +1941,12 @@ def read_head(path: Path) -> dict[str, Any]:
     with path.open("rb", buffering=0) as file:
         found = re.match(HEAD, file.read(HEAD_BYTES).decode("utf-8", "replace"))
     if found:
-        dates = found.groupdict("")
-        keys = dates["keys"].replace("  - ", "").splitlines()
-        quoted = [dates["title"] or '""', dates["feed"], dates["id"] or '""', *keys]
+        keys = found["keys"].replace("  - ", "").splitlines()
         with suppress(ValueError):
-            title, feed, guid, *keys = json.loads(f"[{','.join(quoted)}]")
-            source = {"feed": feed, "id": guid, "keys": keys, "undated": dates["undated"]}
-            return {**dates, "title": title, "source": source}
+            quoted = ",".join([found["title"], found["feed"], found["id"] or '""', *keys])
+            title, feed, guid, *keys = json.loads(f"[{quoted}]")
+            source = {"feed": feed, "id": guid, "keys": keys, "undated": found["undated"]}
+            return {**found.groupdict(), "title": title, "source": source}
     return load_post(path.read_text("utf-8", "replace"), str(path))[0]
 
 
@@ -1988,22 +1971,19 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
 
 
 def as_utc(value: object) -> datetime | None:
-    """Return a date of a front matter as an aware UTC datetime."""
-    if isinstance(value, str):
-        with suppress(ValueError):
-            value = datetime.fromisoformat(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date_type):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return None
+    """Return a date of a front matter, whatever YAML made of it, as an aware UTC datetime."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def rewrite_post(old: str, path: str, metadata: dict[str, Any], body: str) -> str:
-    """Return a post's new text: superfeed's keys replaced, the owner's kept."""
-    before, _ = load_post(old, path)
+def post_text(entry: Entry, source: Source, post: Post, old: str = "") -> str:
+    """Return the text of a post's file; what the owner added to its old metadata stays."""
+    before = load_post(old, post.path)[0] if old else {}
     owners = {key: value for key, value in before.items() if key not in OWN_KEYS}
-    return dump_post({**metadata, **owners}, body)
+    return dump_post({**front_matter(entry, source, post), **owners}, post_body(entry, source))
 
 
 def with_source(old: str, path: str, changes: Mapping[str, Any]) -> str:
@@ -2015,22 +1995,15 @@ def with_source(old: str, path: str, changes: Mapping[str, Any]) -> str:
 
 def set_aside_text(old: str, path: str) -> str:
     """Return a post reduced to a bare link under a neutral title: its text broke the build."""
-    try:
-        metadata, _ = load_post(old, path)
-    except SuperfeedError:
-        return ""
-    source = metadata.get("source", {})
-    kept = {key: source[key] for key in ("feed", "link", "id", "keys", "undated") if key in source}
-    name = host_of(str(source.get("feed", ""))) or "a feed"
-    reduced = {"title": f"An entry of {name}", "date": metadata["date"]}
-    if metadata.get("lastmod"):
-        reduced["lastmod"] = metadata["lastmod"]
-    link = safe_url(str(source.get("link", "")))
-    if link:
-        reduced["canonicalURL"] = link
-    reduced["source"] = {"name": name, **kept}
-    body = f"[{markdown_text('Read it at ' + name)}]({link})\n" if link else ""
-    return dump_post(reduced, body)
+    metadata, _ = load_post(old, path)
+    post = known_post(metadata, path)
+    if not post:
+        return old
+    details = metadata["source"]
+    name = host_of(details["feed"]) or "a feed"
+    link = safe_url(str(details.get("link", "")))
+    bare = Entry(post.guid, link, f"An entry of {name}", None, None)
+    return post_text(bare, Source(name, "", details["feed"]), post)
 
 
 ###############################################################################
@@ -3625,7 +3598,6 @@ class State:
     feeds: dict[str, FeedState] = field(default_factory=dict)  # by feed id
     hosts: dict[str, str] = field(default_factory=dict)  # host -> ISO time it is left alone until
     owed: list[str] = field(default_factory=list)  # keys whose purge is not confirmed
-    posts: dict[str, list[Any]] = field(default_factory=dict)  # path -> mtime_ns, size, post
     commit: str = ""  # the commit it belongs to: validators are void in a checkout without it
     settings: str = ""  # the flags that decide which entries become posts
 
@@ -3648,17 +3620,12 @@ def has_form(state: State) -> bool:
     """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
     if not fits(state) or not all(map(fits, state.feeds.values())):
         return False
-    kinds = (int, int, str, list, str, str, str, str, bool)  # of a row: see post_row
-    rows = [row for row in state.posts.values() if tuple(map(type, row)) == kinds]
-    others = [row for row in state.posts.values() if tuple(map(type, row)) == kinds[:2]]
-    words = itertools.chain(state.owed, state.hosts.values(), *(row[3] for row in rows))
-    moments = [*state.hosts.values(), *(row[at] for row in rows for at in (6, 7))]
+    words = [*state.owed, *state.hosts.values()]
+    moments = list(state.hosts.values())
     for known in state.feeds.values():
         moments += known.failing_since, known.retry_at, known.newest
-    return (
-        len(rows) + len(others) == len(state.posts)
-        and all(type(word) is str for word in words)
-        and all(bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments))
+    return all(type(word) is str for word in words) and all(
+        bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments)
     )
 
 
@@ -4766,25 +4733,22 @@ def fetch_all(
     hosts: dict[str, list[Feed]] = defaultdict(list)
     for feed in random.sample(feeds, len(feeds)):
         hosts[host_of(feed.url)].append(feed)
-    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
-    for queued in hosts.values():
-        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
-            lanes.put(lane)
+    lanes = [queued[n::PER_HOST] for queued in hosts.values() for n in range(PER_HOST)]
+    lanes.sort(key=len)  # the longest is begun first
     answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
     def work() -> None:
-        with suppress(queue.Empty):
-            while lane := lanes.get_nowait():
-                feed, started = lane.pop(), time.monotonic()
-                try:
-                    answer = web.fetch(feed, states[feed_id(feed)])
-                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
-                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
-                    answers.put((feed, bug))
-                if lane:
-                    lanes.put(lane)
+        with suppress(IndexError):
+            while lane := lanes.pop():
+                for feed in lane:
+                    started = time.monotonic()
+                    try:
+                        answer = web.fetch(feed, states[feed_id(feed)])
+                        answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
+                    except Exception as bug:  # noqa: BLE001 - raised again where it is seen
+                        answers.put((feed, bug))
 
-    for _ in range(min(jobs, lanes.qsize())):
+    for _ in range(min(jobs, len(lanes))):
         threading.Thread(target=work, daemon=True).start()
     for _ in feeds:
         feed, answer = answers.get()
@@ -4811,103 +4775,44 @@ class Reading:
 class Edit:
     """One change to a post file."""
 
-    path: str  # below the section
-    text: str | None  # None: the file goes
+    post: Post  # as it is from now on
+    text: str  # what its file holds from now on; removed: nothing
     kind: str  # new, updated, removed, or kept: only what superfeed knows of it changes
     feed: str  # the id of the feed it comes from
 
 
-@dataclass
-class Library:
-    """The posts there are, on disk and by identity."""
-
-    folder: Path
-    feeds: dict[str, Feed]
-    known: Known
-    own: dict[str, set[str]]  # feed id -> paths of its posts
-
-    def put(self, post: Post) -> None:
-        """Add a post, or put it in the place of the one with its path."""
-        self.known.put(post)
-        self.own.setdefault(post.feed, set()).add(post.path)
-
-    def read(self, path: str) -> str:
-        """Return a post file's text."""
-        return (self.folder / path).read_text("utf-8", "replace")
-
-    def orphans(self) -> list[Post]:
-        """Return the posts whose feed is listed no more."""
-        gone = self.own.keys() - self.feeds.keys()
-        paths = (path for feed in sorted(gone) for path in sorted(self.own[feed]))
-        posts = (self.known.posts[path] for path in paths)
-        return [post for post in posts if post.feed in gone]
+def post_files(folder: Path) -> list[str]:
+    """Find every file below the section that is named like a post of superfeed's."""
+    found = (f"{top}/{name}" for top, _, names in os.walk(folder) for name in names)
+    paths = (path.removeprefix(f"{folder}/") for path in found)
+    return sorted(path for path in paths if re.fullmatch(POST_NAME, path))
 
 
-def open_library(run: Run, feeds: dict[str, Feed]) -> Library:
-    """Read the section's posts: from the state's index where a file has not changed since."""
+def read_posts(run: Run, listed: Collection[str]) -> Known:
+    """Read the section's posts; `listed`: the ids of the feeds."""
     folder = run.checkout.folder / run.section
-    index: dict[str, list[Any]] = {}
-    posts = []
-    for path, mtime_ns, size in post_files(folder):
-        row = run.state.posts.get(path)
-        if not row or row[:2] != [mtime_ns, size]:
-            post = known_post(read_head(folder / path), path)
-            row = [mtime_ns, size, *post_row(post)] if post else [mtime_ns, size]
-        index[path] = row
-        if len(row) > 2:
-            posts.append(post_of_row(path, row[2:]))
-    run.state.posts = index
-    library = Library(folder, feeds, Known(posts, feeds), {})
-    for post in posts:
-        library.own.setdefault(post.feed, set()).add(post.path)
-    return library
+    posts = (known_post(read_head(folder / path), path) for path in post_files(folder))
+    return Known(filter(None, posts), listed)
 
 
-def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield path, mtime in ns and size of every file that is named like a post of superfeed's."""
-    pending = [""]
-    while pending:
-        base = pending.pop()
-        with suppress(FileNotFoundError), os.scandir(folder / base) as found:
-            for item in found:
-                path = f"{base}{item.name}"
-                if item.is_dir(follow_symlinks=False):
-                    pending.append(f"{path}/")
-                elif re.fullmatch(POST_NAME, path):
-                    stat = item.stat(follow_symlinks=False)
-                    yield path, stat.st_mtime_ns, stat.st_size
-
-
-def post_row(post: Post) -> list[Any]:
-    """Return a post as a row of the index."""
-    dates = iso(post.date), iso(post.updated)
-    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
-
-
-def post_of_row(path: str, row: Sequence[Any]) -> Post:
-    """Return the post of a row of the index."""
-    feed, keys, guid, title, date, updated, undated = row
-    when = datetime.fromisoformat(date)
-    return Post(path, feed, tuple(keys), guid, title, when, from_iso(updated), undated)
-
-
-def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
+def usable_states(run: Run, known: Known) -> dict[str, FeedState]:
     """Return what is remembered of each feed, without validators where a full fetch is due.
 
     That is: in a checkout without the commit they belong to, under other settings, and when posts
     of a feed listed no more are about to go (another feed may list the same entries).
     """
-    config, state = run.config, run.state
+    config, state, checkout = run.config, run.state, run.checkout
     settings = f"{__version__} {config.section} {config.content} {config.keep_days}"
-    same_commit = state.commit == run.checkout.head() or (
-        bool(state.commit) and run.checkout.contains(state.commit)
+    usable = (
+        state.settings == settings
+        and state.commit != ""
+        and (state.commit == checkout.head() or checkout.contains(state.commit))
+        and all(post.feed in known.listed for post in known.posts.values())
     )
-    keep = same_commit and state.settings == settings and not library.orphans()
     state.settings = settings
-    known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
-    if keep:
-        return known
-    return {key: with_validators(old, FeedState()) for key, old in known.items()}
+    states = {key: state.feeds.get(key, FeedState()) for key in known.listed}
+    blank = FeedState()
+    return states if usable else {k: with_validators(old, blank) for k, old in states.items()}
 
 
 def read_all(
@@ -5002,123 +4907,101 @@ def live_with_parent() -> None:
 
 
 def plan_edits(
-    run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
+    run: Run, known: Known, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield every change to the posts: what the documents say, then what must move or go."""
-    days, known = min(run.config.keep_days, 700_000), library.known  # there was no year 0
+    """Yield every change to the posts: what the documents say, then what must move or go.
+
+    Each must be carried out before the next is asked for.
+    """
+    days = min(run.config.keep_days, 700_000)  # there was no year 0
     cutoff = run.now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
+    folder = run.checkout.folder / run.section
     listed: dict[str, dict[str, datetime]] = {}
     for key, reading in readings.items():
         if not reading.document:
             continue
         assigned = assign(key, reading.document.entries, known)
         listed[key] = {e.post.path: entry_date(e.entry, run.now)[0] for e in assigned if e.post}
-        own = [known.posts[path] for path in library.own.get(key, ())]
-        for each in additions(assigned, own, cutoff, run.now):
-            edit = new_post(library, reading.feed, sources[key], each, run.now)
-            listed[key][edit.path] = known.posts[edit.path].date
+        for each in additions(assigned, known.find(key), cutoff, run.now):
+            edit = new_post(known, reading.feed, sources[key], each, run.now)
+            listed[key][edit.post.path] = edit.post.date
             yield edit
         for each in assigned:
-            yield from known_edit(library, key, sources[key], each, run.now)
-    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
+            yield from known_edit(folder, key, sources[key], each, run.now)
+    yield from moved_edits(folder, known, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
-        yield removal(library, post)
+        yield Edit(post, "", "removed", post.feed)
 
 
-def new_post(library: Library, feed: Feed, source: Source, each: Assigned, now: datetime) -> Edit:
-    """Return the file of a new entry, which is known from here on."""
+def new_post(known: Known, feed: Feed, source: Source, each: Assigned, now: datetime) -> Edit:
+    """Return the file of a new entry."""
     entry = each.entry
     date, undated = entry_date(entry, now)
-    path = post_path(feed.group, entry, each.keys, date, library.known)
-    updated = later(entry.updated, date, now)
+    path = post_path(feed.group, entry, each.keys, date, known)
+    updated = update_of(entry, date, now)
     post = Post(path, each.feed, each.keys, entry.guid, entry.title, date, updated, undated)
-    library.put(post)
-    text = dump_post(front_matter(entry, source, post), post_body(entry, source))
-    return Edit(path, text, "new", each.feed)
+    return Edit(post, post_text(entry, source, post), "new", each.feed)
 
 
 def known_edit(
-    library: Library, key: str, source: Source, each: Assigned, now: datetime
+    folder: Path, key: str, source: Source, each: Assigned, now: datetime
 ) -> Iterator[Edit]:
     """Yield the change that a known entry makes to its post, if any (DESIGN §6)."""
     entry, post = each.entry, each.post
     if not post:
         return
-    adopted, updates = each.feed != post.feed, is_update(entry, post, now)
-    text, old = "", library.read(post.path) if adopted or updates or each.keys != post.keys else ""
-    if each.feed == key and (adopted or updates):
+    adopted = each.feed != post.feed
+    updated = update_of(entry, post.updated or post.date, now) is not None
+    rewrites = each.feed == key and (adopted or updated)
+    if not rewrites and each.keys == post.keys:
+        return
+    old = (folder / post.path).read_text("utf-8", "replace")
+    post = replace(post, keys=each.keys)
+    if rewrites:
         moved_on = entry.published and entry.published <= now and not post.undated
         date = entry.published if moved_on and entry.published else post.date
-        post = replace(post, title=entry.title, date=date, keys=each.keys)
-        body = post_body(entry, source)
-        # Some feeds stamp every entry at every build: another stamp alone is no news.
-        if rewrite_post(old, post.path, front_matter(entry, source, post), body) != old:
-            post = replace(post, updated=later(entry.updated, date, now))
-            text = rewrite_post(old, post.path, front_matter(entry, source, post), body)
-    elif each.keys != post.keys:
-        text = with_source(old, post.path, {"keys": list(each.keys)})
-    if text:
-        library.put(replace(post, feed=each.feed, keys=each.keys, guid=post.guid or entry.guid))
-        yield Edit(post.path, text, "updated" if updates else "kept", key)
-
-
-def later(updated: datetime | None, date: datetime, now: datetime) -> datetime | None:
-    """Return what the feed says of the last change, when it is after the post and not to come."""
-    return updated if updated and date < updated <= now else None
+        post = replace(post, feed=key, guid=entry.guid, title=entry.title, date=date)
+        if post_text(entry, source, post, old) == old:
+            return  # some feeds stamp every entry at every build: a stamp alone is no news
+        post = replace(post, updated=update_of(entry, date, now))
+        text = post_text(entry, source, post, old)
+    else:
+        text = with_source(old, post.path, {"keys": list(post.keys)})
+    yield Edit(post, text, "updated" if rewrites and updated else "kept", key)
 
 
 def moved_edits(
-    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+    folder: Path, known: Known, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
     """Yield what becomes of posts whose feed went from the list, moved, or became private."""
-    for post in library.orphans():
-        heir = old.get(post.feed, {}).get("moved_to", "")
-        if heir in sources:
-            guid = Entry(post.guid, "", post.title, None, None)
-            new = entry_keys(heir, guid) if post.guid else ()
-            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
-            yield resourced(library, adopted, sources[heir])
-        else:
-            yield removal(library, post)
-    for key, source in sources.items():
-        if old.get(key, {}).get("feed", source.feed) != source.feed:
-            for path in sorted(library.own.get(key, ())):
-                yield resourced(library, library.known.posts[path], source)
+    for post in list(known.posts.values()):
+        heir = post.feed if post.feed in sources else old.get(post.feed, {}).get("moved_to", "")
+        if heir not in sources:
+            yield Edit(post, "", "removed", post.feed)
+            continue
+        source = sources[heir]
+        if heir != post.feed or old.get(heir, {}).get("feed", source.feed) != source.feed:
+            guid = entry_keys(heir, Entry(post.guid, "", "", None, None))
+            keys = tuple(dict.fromkeys(post.keys + guid))
+            named = {"name": source.name, "site": source.site, "feed": source.feed}
+            changes = {name: value for name, value in named.items() if value}
+            text = (folder / post.path).read_text("utf-8", "replace")
+            text = with_source(text, post.path, {**changes, "keys": list(keys)})
+            yield Edit(replace(post, feed=heir, keys=keys), text, "kept", heir)
 
 
-def resourced(library: Library, post: Post, source: Source) -> Edit:
-    """Return a post under its feed's present name and address."""
-    library.put(post)
-    named = {"name": source.name, "site": source.site, "feed": source.feed}
-    changes = {key: value for key, value in named.items() if value} | {"keys": list(post.keys)}
-    text = with_source(library.read(post.path), post.path, changes)
-    return Edit(post.path, text, "kept", post.feed)
-
-
-def removal(library: Library, post: Post) -> Edit:
-    """Return the end of a post."""
-    library.known.drop(post.path)
-    library.own[post.feed].discard(post.path)
-    return Edit(post.path, None, "removed", post.feed)
-
-
-def carry_out(run: Run, library: Library, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
-    """Write and remove post files one after another; yield each change's kind and feed.
-
-    A later edit of the same run may read what an earlier one wrote.
-    """
+def carry_out(run: Run, known: Known, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
+    """Write and remove post files one after another; yield each change's kind and feed."""
     for edit in edits:
-        path = library.folder / edit.path
+        path = run.checkout.folder / run.section / edit.post.path
         if edit.kind != "kept":
-            effect.info("%s post: %s", edit.kind, edit.path)
-        if edit.text is None:
+            effect.info("%s post: %s", edit.kind, edit.post.path)
+        if edit.kind == "removed":
             path.unlink(missing_ok=True)
-            run.state.posts.pop(edit.path, None)
+            known.drop(edit.post.path)
         else:
             write_whole(path, edit.text)
-            stat = path.stat()
-            row = post_row(library.known.posts[edit.path])
-            run.state.posts[edit.path] = [stat.st_mtime_ns, stat.st_size, *row]
+            known.put(edit.post)
         yield edit.kind, edit.feed
 
 
@@ -5175,18 +5058,18 @@ def news_of(row: Mapping[str, Any], old: FeedState, state: FeedState) -> Iterato
     if row["moved_to"] and state.moved_to != old.moved_to:
         yield f"{feed} moved to {row['moved_to']}: change its address"
     if state.gone and not old.gone:
-        yield f"{feed} is gone for good (410): remove its line"
+        yield f"{feed} is {GONE}"
 
 
 def write_sources(
-    run: Run, library: Library, sources: Mapping[str, Source], states: Mapping[str, FeedState]
+    run: Run, feeds: Mapping[str, Feed], sources: Mapping[str, Source], known: Known
 ) -> None:
     """Write the data file of each source in which something changed; remove those not listed."""
     folder, old = run.checkout.folder / SOURCES, read_sources(run.checkout.folder)
     for key, source in sources.items():
-        dates = [library.known.posts[path].date for path in library.own.get(key, ())]
-        before, newest = old.get(key, {}), iso(max(dates, default=None))
-        data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        newest = iso(max((post.date for post in known.find(key)), default=None))
+        before = old.get(key, {})
+        data = source_data(feeds[key], source, run.fresh[key], before, newest, run.now)
         data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -5200,31 +5083,27 @@ def write_sources(
 # Checking
 ###############################################################################
 
-YEAR = timedelta(days=365)
+CHECK_HEAD = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
 
 
-def age(moment: str, now: datetime) -> str:
-    """Return how long ago an ISO time was, in words; nothing for none."""
-    when = from_iso(moment)
-    hours = int((now - when) / timedelta(hours=1)) if when else -1
-    if hours < 0:
+def age(moment: datetime | None, now: datetime) -> str:
+    """Return how long ago something was, in words; nothing for none."""
+    if not moment:
         return ""
-    if hours < 48:
+    days, hours = (now - moment).days, (now - moment) // timedelta(hours=1)
+    if days < 2:
         return count(hours, "hour")
-    days = hours // 24
     return count(days, "day") if days < 730 else count(days // 365, "year")
 
 
 def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
     """Return how sick a feed is, 0 the most, and what to do about it."""
     newest = from_iso(row["newest"] or "")
-    if row["status"] == "gone":
-        return 0, "gone for good: remove the line"
-    if row["status"] == "failed":
+    if row["status"] in SICK:
         return 0, row["error"]
     if row["moved_to"]:
         return 1, f"change the line to {row['moved_to']}"
-    if newest and newest < now - YEAR:
+    if newest and newest < now - timedelta(days=365):
         return 2, f"silent since {newest:%B %Y}: remove the line?"
     if not row["entries"] and row["status"] == "ok":
         return 2, "no entry in it"
@@ -5234,9 +5113,9 @@ def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
 def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
-    states = {key: FeedState() for key in feeds}
+    states = dict.fromkeys(feeds, FeedState())
     found, rows = [], list[dict[str, Any]]()
-    run.report.feeds = rows
+    run.report.feeds, run.report.is_check = rows, True
     for key, reading in read_all(run, feeds, states).items():
         state = state_after(reading, states[key], run.now)
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
@@ -5244,31 +5123,27 @@ def check(run: Run) -> None:
         rank, advice = advise(row, run.now)
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
-            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            age(from_iso(state.newest), run.now), f"{reading.answer.seconds:.1f} s",
             f"line {row['line']}: {advice}" if advice else "",
         )  # fmt: skip
         found.append((rank, row["line"], cells))
-    run.report.is_check = True
     if not run.config.quiet or run.report.exit_code:
         print_table([cells for _, _, cells in sorted(found)])
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Iterable[Sequence[str]]) -> None:
     """Print the table of --check: with lines on a terminal, else in plain columns."""
-    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
+    from rich.console import Console
+    from rich.table import Table
 
-        table = Table(*head)
-        for row in rows:
-            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
-        Console().print(table)
-        return
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print_result(masked("  ".join(cells).rstrip()))
+    is_terminal = sys.stdout.isatty()
+    table = Table(*CHECK_HEAD) if is_terminal else Table(*CHECK_HEAD, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+    console = Console(width=None if is_terminal else 10_000, markup=False, highlight=False)
+    with console.capture() as shown:
+        console.print(table)
+    print_result(shown.get().rstrip())
 
 
 ###############################################################################
@@ -5338,7 +5213,7 @@ def find_culprit(run: Run, target: Path, env: Mapping[str, str]) -> list[str]:
     (hugo's deferred templates race), so halves are tried again. Nothing is found when it is none
     of them, and with a hugo that takes no ignoreFiles from its environment (0.111).
     """
-    posts = [path for path, _, _ in post_files(run.checkout.folder / run.section)]
+    posts = post_files(run.checkout.folder / run.section)
     start, digits = "", "0123456789abcdef"
 
     def breaks(shown: str) -> bool:
@@ -5524,16 +5399,16 @@ def collect(run: Run) -> None:
     need_checkout(run)
     refuse_taken_section(run)
     feeds = {feed_id(feed): feed for feed in run.feeds or read_feeds(run.config.feeds)}
-    library = open_library(run, feeds)
-    states = usable_states(run, library)
+    known = read_posts(run, feeds)
+    states = usable_states(run, known)
     readings = read_all(run, feeds, states)
     after = {key: state_after(readings[key], states[key], run.now) for key in feeds}
     sources = {key: source_of(feed, after[key]) for key, feed in feeds.items()}
-    kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
-    write_guest_files(run, feeds.values())
-    write_sources(run, library, sources, after)
+    kinds = Counter(carry_out(run, known, plan_edits(run, known, readings, sources)))
     # Pauses and failures are saved at once; validators wait until their posts are safe.
     run.fresh = after
+    write_guest_files(run, feeds.values())
+    write_sources(run, feeds, sources, known)
     run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
     run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
     run.save_state()
@@ -5544,7 +5419,7 @@ def collect(run: Run) -> None:
         run.report.news += news_of(rows[-1], states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
-    run.report.posts["total"] = len(library.known.posts)
+    run.report.posts["total"] = len(known.posts)
 
 
 def commit(run: Run) -> None:
@@ -5597,7 +5472,7 @@ def build(run: Run) -> None:
         public = checkout.folder / "public"
         run.report.look = f"Look at it: python3 -m http.server -d {public} 8000"
     if aside:
-        total = sum(1 for _ in post_files(checkout.folder / run.section))
+        total = len(post_files(checkout.folder / run.section))
         known = run.report.posts or {"new": 0, "updated": 0, "removed": 0, "total": total}
         run.report.posts = known | {"set_aside": len(aside)}
         for stage in (commit, push):
@@ -5619,8 +5494,9 @@ def deploy(run: Run) -> None:
     target = run.open_target(
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
+    posts = post_files(run.checkout.folder / run.section)
     options = SyncOptions(
-        section=config.section, posts=frozenset(Path(path).stem for path in run.state.posts),
+        section=config.section, posts=frozenset(Path(path).stem for path in posts),
         delete=config.delete, max_delete=config.max_delete, purged=run.has_cache, acl=config.acl,
         keep=config.state.removeprefix(config.deploy.rstrip("/") + "/"),
     )  # fmt: skip

@@ -46,7 +46,7 @@ def test_the_sick_come_first_each_with_the_line_to_change(web, superfeed):
     names = [row[:start].strip() for row in rows]
     assert names == ["Dead", "Bad", "Down", "New", "Page", "Quiet one", "Empty", "Good"]
     told = dict(zip(names, rows, strict=True))
-    assert "line 6: gone for good: remove the line" in told["Dead"]
+    assert "line 6: gone for good (410): remove its line" in told["Dead"]
     assert "404" in told["Bad"]
     assert "line 8: " in told["Down"]
     assert f"line 4: change the line to {new.url}" in told["New"]
