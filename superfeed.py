@@ -1441,8 +1441,8 @@ def published_address(feed: Feed) -> str:
     """Tell what may be told of a feed's address; its `feed_id` is the feed's own."""
     if not feed.private:
         return feed.url
-    host = urlsplit(feed.url).hostname
-    return f"https://{host}/#{feed_id(feed)}" if host else f"#{feed_id(feed)}"
+    host = host_of(feed.url)
+    return (host and f"https://{host}/") + f"#{feed_id(feed)}"
 
 
 def _guid_name(feed: str, guid: str) -> str:
@@ -1550,16 +1550,11 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
         if keys:
             folded.setdefault(named, (entry, keys))
     claims = _Claims(feed, list(folded.values()), known)
-    for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_name):
-        claims.claim(step)
     return [claims.result(index) for index in range(len(claims.entries))]
 
 
 class _Claims:
-    """The matching of one document: what its entries have in common, which posts are taken.
-
-    Each `by_` method proposes a free post for an entry, or none, from strong evidence to weak.
-    """
+    """The matching of one document: what its entries have in common, which posts are taken."""
 
     def __init__(
         self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
@@ -1570,19 +1565,52 @@ class _Claims:
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for entry, keys in entries:
             self.shared.update([keys, *keys, _look(entry)])
+        steps = [self.proposals(*each) for each in entries]
+        for _ in range(4):  # so many are yielded
+            self.claim({n: next(step) for n, step in enumerate(steps) if n not in self.posts})
 
-    def claim(self, propose: Callable[[Entry, str, str], Post | None]) -> None:
+    def claim(self, proposals: Mapping[int, Post | None]) -> None:
         """Give each proposed post to the entry most like it, whatever the document's order."""
         rivals: defaultdict[str, list[int]] = defaultdict(list)
-        for index, (entry, keys) in enumerate(self.entries):
-            guid, link = (*keys, "")[:2]
-            if index not in self.posts and (post := propose(entry, guid, link)):
+        for index, post in proposals.items():
+            if post:
                 rivals[post.path].append(index)
         for path, indexes in rivals.items():
             post = self.known.posts[path]
             likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
             self.posts[max(indexes, key=likeness.__getitem__)] = post
             self.taken.add(path)
+
+    def proposals(self, entry: Entry, keys: tuple[str, ...]) -> Iterator[Post | None]:
+        """Yield a free post for the entry, or none, by evidence from strong to weak."""
+        find, shared, guid, link = self.known.find, self.shared, *(*keys, "")[:2]
+        both = [post for post in find(guid) if link in post.keys]
+        yield self.choose(entry, both, is_proof=shared[guid, link] == 1)
+        yield self.choose(entry, find(guid), is_proof=shared[guid] == len(find(guid)) == 1)
+        own = [post for post in find(link) if post.feed == self.feed]
+        if shared[link] == len(own) == 1 and _likeness(entry, own[0]):
+            yield self.choose(entry, own, is_proof=True)
+        else:  # else the copy of another feed
+            alone = shared[link] == len(find(link)) == 1 and not own
+            yield self.choose(entry, find(link), is_proof=alone)
+        # A post of a feed listed no more, or one without a guid whose link changed. "8" and
+        # "Weekly links" are common: with two dates that differ, the link must agree too.
+        name = entry.guid or entry.title
+        named = find(f"orphan {name}") + find(f"{self.feed} {name}")
+        alone = bool(entry.guid) and shared[guid] == len(named) == 1
+        if alone and not (named[0].undated or link in named[0].keys):
+            alone = _stated(entry) in (None, named[0].date, named[0].updated)
+        yield self.choose(entry, named, is_proof=alone and _likeness(entry, named[0]) > 0)
+
+    def choose(self, entry: Entry, posts: list[Post], *, is_proof: bool) -> Post | None:
+        """Choose the single post where that is proof, else one with a look the entry alone has."""
+        free = [post for post in posts if post.path not in self.taken]
+        if is_proof and len(free) == 1:
+            return free[0]
+        if self.shared[_look(entry)] > 1:
+            return None
+        same = [post for post in free if _likeness(entry, post) == 2]
+        return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
     def result(self, index: int) -> Assigned:
         """Say what became of an entry; its post carries each key that is new, too."""
@@ -1592,49 +1620,6 @@ class _Claims:
         keys = tuple(dict.fromkeys(post.keys + keys))[:MAX_KEYS]
         owner = post.feed if post.feed in self.known.listed else self.feed
         return Assigned(entry, keys, post, owner)
-
-    def by_both(self, entry: Entry, guid: str, link: str) -> Post | None:
-        posts = [post for post in self._free(guid) if link in post.keys]
-        return self._choose(entry, posts, only=self.shared[guid, link] == 1)
-
-    def by_guid(self, entry: Entry, guid: str, _link: str) -> Post | None:
-        only = self.shared[guid] == len(self.known.find(guid)) == 1
-        return self._choose(entry, self._free(guid), only=only)
-
-    def by_link(self, entry: Entry, _guid: str, link: str) -> Post | None:
-        """Find the feed's only post with this link, if it looks like it; else other feeds' only."""
-        known = self.known.find(link)
-        near = [post for post in known if post.feed == self.feed] or known
-        only = self.shared[link] == len(near) == 1 and near[0].path not in self.taken
-        if only and (near[0].feed != self.feed or _likeness(entry, near[0])):
-            return near[0]
-        return self._choose(entry, self._free(link), only=False)
-
-    def by_name(self, entry: Entry, guid: str, link: str) -> Post | None:
-        """Find a post of a feed listed no more, or one without a guid whose link changed.
-
-        "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
-        """
-        name = entry.guid or entry.title
-        posts = self._free(f"orphan {name}") + self._free(f"{self.feed} {name}")
-        only = bool(entry.guid) and self.shared[guid] == len(posts) == 1
-        if only:
-            date_differs = _stated(entry) not in (None, posts[0].date, posts[0].updated)
-            other_date = date_differs and not posts[0].undated and link not in posts[0].keys
-            only = bool(_likeness(entry, posts[0])) and not other_date
-        return self._choose(entry, posts, only=only)
-
-    def _free(self, handle: str) -> list[Post]:
-        return [post for post in self.known.find(handle) if post.path not in self.taken]
-
-    def _choose(self, entry: Entry, posts: list[Post], *, only: bool) -> Post | None:
-        """Choose the only post where that is proof, else one with a look the entry alone has."""
-        if only and len(posts) == 1:
-            return posts[0]
-        if self.shared[_look(entry)] > 1:
-            return None
-        same = [post for post in posts if _likeness(entry, post) == 2]
-        return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
 def _look(entry: Entry) -> tuple[str, datetime | None]:
@@ -4724,37 +4709,30 @@ def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, st
 
 
 def fetch_all(
-    web: Web, feeds: Sequence[Feed], states: Mapping[str, FeedState], jobs: int
+    web: Web, feeds: Collection[Feed], states: Mapping[str, FeedState], jobs: int
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
     In an order of chance, so that no feed always suffers for another of its host.
     """
+    from multiprocessing.pool import ThreadPool
+
     hosts: dict[str, list[Feed]] = defaultdict(list)
-    for feed in random.sample(feeds, len(feeds)):
+    for feed in random.sample([*feeds], len(feeds)):
         hosts[host_of(feed.url)].append(feed)
     lanes = [queued[n::PER_HOST] for queued in hosts.values() for n in range(PER_HOST)]
-    lanes.sort(key=len)  # the longest is begun first
-    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
 
-    def work() -> None:
-        with suppress(IndexError):
-            while lane := lanes.pop():
-                for feed in lane:
-                    started = time.monotonic()
-                    try:
-                        answer = web.fetch(feed, states[feed_id(feed)])
-                        answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
-                    except Exception as bug:  # noqa: BLE001 - raised again where it is seen
-                        answers.put((feed, bug))
+    def fetch(lane: Sequence[Feed]) -> list[tuple[Feed, Answer]]:
+        answers = []
+        for feed in lane:
+            started, state = time.monotonic(), states[feed_id(feed)]
+            answer = hold_back(feed, state, web.now) or web.fetch(feed, state)
+            answers.append((feed, replace(answer, seconds=time.monotonic() - started)))
+        return answers
 
-    for _ in range(min(jobs, len(lanes))):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in feeds:
-        feed, answer = answers.get()
-        if isinstance(answer, Exception):
-            raise answer
-        yield feed, answer
+    with ThreadPool(min(jobs, len(lanes))) as pool:
+        for answers in pool.imap_unordered(fetch, sorted(lanes, key=len, reverse=True)):
+            yield from answers
 
 
 PARSE_TIMEOUT_S = 20.0
@@ -4819,21 +4797,16 @@ def read_all(
     run: Run, feeds: Mapping[str, Feed], states: Mapping[str, FeedState]
 ) -> dict[str, Reading]:
     """Fetch and parse every feed that may be asked; in the list's order."""
-    held = {key: hold_back(feed, states[key], run.now) for key, feed in feeds.items()}
-    asked = [feed for key, feed in feeds.items() if not held[key]]
-    answers = {key: answer for key, answer in held.items() if answer}
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    bar = run.progress("fetching", len(asked))
+    bar = run.progress("fetching", len(feeds))
+    found = {}
     with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
-        pending: dict[str, Future[Document]] = {}
-        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
-            answers[key := feed_id(feed)] = answer
-            if answer.status == "ok":
-                pending[key] = reader.submit(hide_address(feed, answer))
+        for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs):
+            is_new = answer.status == "ok"
+            document = reader.submit(hide_address(feed, answer)) if is_new else None
+            found[feed_id(feed)] = feed, answer, document
             tell(host_of(feed.url))
-        return {
-            key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
-        }
+        return {key: reading_of(*found[key]) for key in feeds}
 
 
 def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> Reading:
@@ -5086,16 +5059,6 @@ def write_sources(
 CHECK_HEAD = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
 
 
-def age(moment: datetime | None, now: datetime) -> str:
-    """Return how long ago something was, in words; nothing for none."""
-    if not moment:
-        return ""
-    days, hours = (now - moment).days, (now - moment) // timedelta(hours=1)
-    if days < 2:
-        return count(hours, "hour")
-    return count(days, "day") if days < 730 else count(days // 365, "year")
-
-
 def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
     """Return how sick a feed is, 0 the most, and what to do about it."""
     newest = from_iso(row["newest"] or "")
@@ -5121,9 +5084,11 @@ def check(run: Run) -> None:
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
         rows.append(row)
         rank, advice = advise(row, run.now)
+        newest = from_iso(state.newest)
+        age = count((run.now - newest).days, "day") if newest else ""
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
-            age(from_iso(state.newest), run.now), f"{reading.answer.seconds:.1f} s",
+            age, f"{reading.answer.seconds:.1f} s",
             f"line {row['line']}: {advice}" if advice else "",
         )  # fmt: skip
         found.append((rank, row["line"], cells))
