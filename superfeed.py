@@ -125,7 +125,6 @@ if TYPE_CHECKING:
         Sequence,
     )  # fmt: skip
     from collections.abc import Set as AbstractSet
-    from concurrent.futures import Future, ProcessPoolExecutor
     from xml.sax.xmlreader import XMLReader
 
     import configargparse
@@ -184,10 +183,6 @@ class BuildError(SuperfeedError):
 
 class FeedError(Exception):
     """One feed cannot be read. Caught at the feed's boundary, where it becomes a value."""
-
-
-class SlowError(FeedError):
-    """A document was not parsed in its time."""
 
 
 # Secrets: whatever was learnt in this run, in every form it could be printed in.
@@ -1234,7 +1229,7 @@ def parse_within(
         return parse_document(body, content_type, url, content)
     except _TimeoutSignal:
         message = f"the document takes too long to parse; given up after {timeout_s:g} s"
-        raise SlowError(message) from None
+        raise FeedError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -1528,14 +1523,14 @@ class Known:
         return handles
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assigned:
     """An entry, and the post it belongs to."""
 
     entry: Entry
     keys: tuple[str, ...]  # all that its post must carry from now on
-    post: Post | None  # None: the entry is new
     feed: str  # the id of the feed whose post it is from now on: only that feed may rewrite it
+    post: Post | None = None  # None: the entry is new
 
 
 def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
@@ -1543,43 +1538,42 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
 
     Entries listed twice come once, entries that say nothing are left out. Linear in the document.
     """
-    folded: dict[tuple[object, ...], tuple[Entry, tuple[str, ...]]] = {}
+    folded: dict[tuple[object, ...], Assigned] = {}
     for entry in entries:
         keys = entry_keys(feed, entry)
         named = keys if _guid_name(feed, entry.guid) else (*keys, _look(entry))
         if keys:
-            folded.setdefault(named, (entry, keys))
-    claims = _Claims(feed, list(folded.values()), known)
-    return [claims.result(index) for index in range(len(claims.entries))]
+            folded.setdefault(named, Assigned(entry, keys, feed))
+    assigned = list(folded.values())
+    _Claims(feed, assigned, known).settle()
+    for each in assigned:
+        if each.post:
+            each.keys = tuple(dict.fromkeys(each.post.keys + each.keys))[:MAX_KEYS]
+            each.feed = each.post.feed if each.post.feed in known.listed else feed
+    return assigned
 
 
 class _Claims:
     """The matching of one document: what its entries have in common, which posts are taken."""
 
-    def __init__(
-        self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
-    ) -> None:
+    def __init__(self, feed: str, entries: Sequence[Assigned], known: Known) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
-        for entry, keys in entries:
-            self.shared.update([keys, *keys, _look(entry)])
-        steps = [self.proposals(*each) for each in entries]
-        for _ in range(4):  # so many are yielded
-            self.claim({n: next(step) for n, step in enumerate(steps) if n not in self.posts})
+        for each in entries:
+            self.shared.update([each.keys, *each.keys, _look(each.entry)])
 
-    def claim(self, proposals: Mapping[int, Post | None]) -> None:
-        """Give each proposed post to the entry most like it, whatever the document's order."""
-        rivals: defaultdict[str, list[int]] = defaultdict(list)
-        for index, post in proposals.items():
-            if post:
-                rivals[post.path].append(index)
-        for path, indexes in rivals.items():
-            post = self.known.posts[path]
-            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
-            self.posts[max(indexes, key=likeness.__getitem__)] = post
-            self.taken.add(path)
+    def settle(self) -> None:
+        """Give each post to one entry: by the strongest evidence, then to the one most like it."""
+        steps = [(each, self.proposals(each.entry, each.keys)) for each in self.entries]
+        for _ in range(4):  # so many are yielded
+            rivals: defaultdict[Post, list[Assigned]] = defaultdict(list)
+            for each, step in steps:
+                if not each.post and (post := next(step)):
+                    rivals[post].append(each)
+            for post, claimants in rivals.items():
+                max(claimants, key=lambda each: _likeness(each.entry, post)).post = post
+                self.taken.add(post.path)
 
     def proposals(self, entry: Entry, keys: tuple[str, ...]) -> Iterator[Post | None]:
         """Yield a free post for the entry, or none, by evidence from strong to weak."""
@@ -1611,15 +1605,6 @@ class _Claims:
             return None
         same = [post for post in free if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
-
-    def result(self, index: int) -> Assigned:
-        """Say what became of an entry; its post carries each key that is new, too."""
-        (entry, keys), post = self.entries[index], self.posts.get(index)
-        if not post:
-            return Assigned(entry, keys, None, self.feed)
-        keys = tuple(dict.fromkeys(post.keys + keys))[:MAX_KEYS]
-        owner = post.feed if post.feed in self.known.listed else self.feed
-        return Assigned(entry, keys, post, owner)
 
 
 def _look(entry: Entry) -> tuple[str, datetime | None]:
@@ -4736,8 +4721,7 @@ def fetch_all(
 
 
 PARSE_TIMEOUT_S = 20.0
-PARSE_HERE_S = 2.0  # a search by a regular expression holds up all fetching threads
-POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
+COLD_FEEDS = 50  # more that were never read take longer than other processes to start
 
 
 @dataclass(frozen=True)
@@ -4779,14 +4763,11 @@ def usable_states(run: Run, known: Known) -> dict[str, FeedState]:
     That is: in a checkout without the commit they belong to, under other settings, and when posts
     of a feed listed no more are about to go (another feed may list the same entries).
     """
-    config, state, checkout = run.config, run.state, run.checkout
+    config, state = run.config, run.state
     settings = f"{__version__} {config.section} {config.content} {config.keep_days}"
-    usable = (
-        state.settings == settings
-        and state.commit != ""
-        and (state.commit == checkout.head() or checkout.contains(state.commit))
-        and all(post.feed in known.listed for post in known.posts.values())
-    )
+    usable = state.settings == settings and bool(state.commit)
+    usable = usable and run.checkout.contains(state.commit)
+    usable = usable and all(post.feed in known.listed for post in known.posts.values())
     state.settings = settings
     states = {key: state.feeds.get(key, FeedState()) for key in known.listed}
     blank = FeedState()
@@ -4797,66 +4778,52 @@ def read_all(
     run: Run, feeds: Mapping[str, Feed], states: Mapping[str, FeedState]
 ) -> dict[str, Reading]:
     """Fetch and parse every feed that may be asked; in the list's order."""
+    is_cold = sum(not states[key].digest for key in feeds) > COLD_FEEDS
     web = Web(run.config, run.state.hosts, run.now, run.spool)
     bar = run.progress("fetching", len(feeds))
     found = {}
-    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
+    with closing(web), parsing(everywhere=is_cold) as parse, bar as tell:
         for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs):
-            is_new = answer.status == "ok"
-            document = reader.submit(hide_address(feed, answer)) if is_new else None
-            found[feed_id(feed)] = feed, answer, document
+            pending = None
+            if answer.status == "ok":
+                seen = hide_address(feed, answer)
+                work = (seen.body or Path(), seen.content_type, seen.url, run.config.content)
+                pending = parse(*work, PARSE_TIMEOUT_S)
+            found[feed_id(feed)] = feed, answer, pending
             tell(host_of(feed.url))
         return {key: reading_of(*found[key]) for key in feeds}
 
 
-def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> Reading:
+def reading_of(feed: Feed, answer: Answer, pending: Callable[[], Document] | None) -> Reading:
     """Join an answer with the document it brought; one that cannot be parsed is a failure."""
-    if pending is None:
-        return Reading(feed, answer)
     try:
-        document = pending.result()
+        document = pending() if pending else None
     except FeedError as error:
         return Reading(feed, replace(answer, status="failed", error=str(error)))
-    if document.warning:
+    if document and document.warning:
         log.warning("line %d, %s: %s", feed.line, host_of(feed.url) or feed.url, document.warning)
     return Reading(feed, answer, document)
 
 
-class Reader:
-    """Parses documents: a few here, a large cold run's and slow ones on every core."""
+@contextmanager
+def parsing(*, everywhere: bool) -> Iterator[Callable[..., Callable[[], Document]]]:
+    """Yield a `read_document` whose result is had by one more call.
 
-    def __init__(self, content: str) -> None:
-        self.content = content
-        self.bytes = 0
-        self.pool: ProcessPoolExecutor | None = None
+    On every core while others are still fetched, or here in the end: a search by a regular
+    expression would hold up all fetching threads.
+    """
+    if not everywhere:
+        yield lambda *work: partial(read_document, *work)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
 
-    def submit(self, answer: Answer) -> Future[Document]:
-        """Parse the document of an answer, now or in another process."""
-        from concurrent.futures import Future
-
-        body = answer.body or Path()
-        work = (body, answer.content_type, answer.url, self.content)
-        self.bytes += body.stat().st_size
-        if self.bytes <= POOL_FROM_BYTES and not self.pool:
-            done: Future[Document] = Future()
-            try:
-                done.set_result(read_document(*work, PARSE_HERE_S))
-            except FeedError as error:
-                done.set_exception(error)
-            if not isinstance(done.exception(), SlowError):
-                return done
-        if not self.pool:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
-
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
-        return self.pool.submit(read_document, *work, PARSE_TIMEOUT_S)
-
-    def close(self) -> None:
-        """End the other processes."""
-        if self.pool:
-            self.pool.shutdown(cancel_futures=True)
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
+    try:
+        yield lambda *work: pool.submit(read_document, *work).result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def live_with_parent() -> None:
