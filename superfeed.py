@@ -1796,7 +1796,7 @@ POST_NAME = r"(?:[a-z0-9-]+/)?\d{4}/\d{2}/[a-z0-9-]+-[0-9a-f]{12}\.md"
 OWN_KEYS = ("title", "date", "lastmod", "description", "canonicalURL", "source")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """Where a post comes from, as the site shows it."""
 
@@ -1808,9 +1808,7 @@ class Source:
 def front_matter(entry: Entry, source: Source, post: Post) -> dict[str, Any]:
     """Return a post's metadata: these keys and no others, only those that exist (DESIGN §7)."""
     details = {
-        "name": source.name,
-        "site": source.site,
-        "feed": source.feed,
+        **vars(source),
         "link": entry.link,
         "id": entry.guid,
         "keys": list(post.keys),
@@ -1854,8 +1852,7 @@ def quoting_dumper() -> type:
     import yaml
 
     class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
-            return True
+        ignore_aliases = staticmethod(lambda _data: True)
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
         name = partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
@@ -1954,13 +1951,6 @@ def post_text(entry: Entry, source: Source, post: Post, old: str = "") -> str:
     before = load_post(old, post.path)[0] if old else {}
     owners = {key: value for key, value in before.items() if key not in OWN_KEYS}
     return dump_post({**front_matter(entry, source, post), **owners}, post_body(entry, source))
-
-
-def with_source(old: str, path: str, changes: Mapping[str, Any]) -> str:
-    """Return a post's text with these values in its source and nothing else changed."""
-    metadata, body = load_post(old, path)
-    metadata["source"] |= changes
-    return dump_post(metadata, body + "\n")
 
 
 def set_aside_text(old: str, path: str) -> str:
@@ -4892,22 +4882,28 @@ def known_edit(
         return
     adopted = each.feed != post.feed
     updated = update_of(entry, post.updated or post.date, now) is not None
-    rewrites = each.feed == key and (adopted or updated)
-    if not rewrites and each.keys == post.keys:
-        return
-    old = (folder / post.path).read_text("utf-8", "replace")
-    post = replace(post, keys=each.keys)
-    if rewrites:
+    if each.feed == key and (adopted or updated):
+        old = (folder / post.path).read_text("utf-8", "replace")
         moved_on = entry.published and entry.published <= now and not post.undated
         date = entry.published if moved_on and entry.published else post.date
-        post = replace(post, feed=key, guid=entry.guid, title=entry.title, date=date)
-        if post_text(entry, source, post, old) == old:
-            return  # some feeds stamp every entry at every build: a stamp alone is no news
-        post = replace(post, updated=update_of(entry, date, now))
-        text = post_text(entry, source, post, old)
-    else:
-        text = with_source(old, post.path, {"keys": list(post.keys)})
-    yield Edit(post, text, "updated" if rewrites and updated else "kept", key)
+        post = replace(
+            post, feed=key, keys=each.keys, guid=entry.guid, title=entry.title, date=date
+        )
+        # Some feeds stamp every entry at every build: a stamp alone is no news.
+        if post_text(entry, source, post, old) != old:
+            post = replace(post, updated=update_of(entry, date, now))
+            kind = "updated" if updated else "kept"
+            yield Edit(post, post_text(entry, source, post, old), kind, key)
+    elif each.keys != post.keys:
+        yield resourced(folder, replace(post, keys=each.keys), key)
+
+
+def resourced(folder: Path, post: Post, key: str, **changes: str) -> Edit:
+    """Return a post with its keys and these values in its source, and nothing else changed."""
+    metadata, body = load_post((folder / post.path).read_text("utf-8", "replace"), post.path)
+    metadata["source"] |= {name: value for name, value in changes.items() if value}
+    metadata["source"]["keys"] = list(post.keys)
+    return Edit(post, dump_post(metadata, body + "\n"), "kept", key)
 
 
 def moved_edits(
@@ -4923,11 +4919,7 @@ def moved_edits(
         if heir != post.feed or old.get(heir, {}).get("feed", source.feed) != source.feed:
             guid = entry_keys(heir, Entry(post.guid, "", "", None, None))
             keys = tuple(dict.fromkeys(post.keys + guid))
-            named = {"name": source.name, "site": source.site, "feed": source.feed}
-            changes = {name: value for name, value in named.items() if value}
-            text = (folder / post.path).read_text("utf-8", "replace")
-            text = with_source(text, post.path, {**changes, "keys": list(keys)})
-            yield Edit(replace(post, feed=heir, keys=keys), text, "kept", heir)
+            yield resourced(folder, replace(post, feed=heir, keys=keys), heir, **vars(source))
 
 
 def carry_out(run: Run, known: Known, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
@@ -4951,8 +4943,8 @@ def feed_report(
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
     key = feed_id(feed)
-    what = host_of(feed.url) or "a file", answer.status, answer.http, answer.seconds
-    log.debug("line %d, %s: %s, HTTP %s, %.2f s", feed.line, *what)
+    what = feed.line, host_of(feed.url), answer.status, answer.http, answer.seconds
+    log.debug("line %d, %s: %s, HTTP %s, %.2f s", *what)
     moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
@@ -5075,7 +5067,7 @@ def print_table(rows: Iterable[Sequence[str]]) -> None:
     console = Console(width=None if is_terminal else 10_000, markup=False, highlight=False)
     with console.capture() as shown:
         console.print(table)
-    print_result(shown.get().rstrip())
+    print_result("\n".join(map(str.rstrip, shown.get().splitlines())))
 
 
 ###############################################################################
