@@ -1577,7 +1577,8 @@ class _Claims:
 
     def proposals(self, entry: Entry, keys: tuple[str, ...]) -> Iterator[Post | None]:
         """Yield a free post for the entry, or none, by evidence from strong to weak."""
-        find, shared, guid, link = self.known.find, self.shared, *(*keys, "")[:2]
+        guid, link = (*keys, "")[:2]
+        find, shared = self.known.find, self.shared
         both = [post for post in find(guid) if link in post.keys]
         yield self.choose(entry, both, is_proof=shared[guid, link] == 1)
         yield self.choose(entry, find(guid), is_proof=shared[guid] == len(find(guid)) == 1)
