@@ -98,7 +98,6 @@ from contextlib import (
     suppress,
 )
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import date as date_type
 from datetime import datetime, timedelta, tzinfo
 from functools import cache, cached_property, lru_cache, partial
 from html.parser import HTMLParser
@@ -123,7 +122,6 @@ if TYPE_CHECKING:
         Sequence,
     )  # fmt: skip
     from collections.abc import Set as AbstractSet
-    from concurrent.futures import Future, ProcessPoolExecutor
 
     import configargparse
     import urllib3
@@ -181,10 +179,6 @@ class BuildError(SuperfeedError):
 
 class FeedError(Exception):
     """One feed cannot be read. Caught at the feed's boundary, where it becomes a value."""
-
-
-class SlowError(FeedError):
-    """A document was not parsed in its time."""
 
 
 # Secrets: whatever was learnt in this run, in every form it could be printed in.
@@ -1146,7 +1140,7 @@ def read_document(
         return parse_document(path.read_bytes(), content_type, url, content)
     except _TimeoutSignal:
         message = f"the document takes too long to parse; given up after {timeout_s:g} s"
-        raise SlowError(message) from None
+        raise FeedError(message) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -1156,7 +1150,6 @@ def read_document(
 # Keys
 ###############################################################################
 
-#
 # An entry has up to two keys: first what its publisher calls it (the guid), second where it is (the
 # canonical link). A post carries every key its entry ever had, so either may change at a time. Keys
 # are hashes: a guid of a private feed may hold a secret, and a post stands in a public repository.
@@ -1172,23 +1165,20 @@ KEEP_NEWEST = 5
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
     """Reduce an http(s) address to what tells pages apart: "host/path?query" (DESIGN §6).
 
-    Empty when it tells nothing: another scheme, no host, or (unless `allow_home`) a bare home page.
+    Empty when it tells nothing: no such address, or (unless `allow_home`) a bare home page.
     """
-    url = url.strip()
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url.strip())
         host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:  # "http://[": no address, but still a name that differs from others
-        return url
+    except ValueError:
+        return ""
     if parts.scheme not in ("http", "https") or not host:
         return ""
-    bare = host.removeprefix("www.")
-    host = bare if "." in bare else host
-    port_text = "" if port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{port}"
+    host = re.sub(r"^www\.(?=.*\.)", "", host) + (f":{port}" if port not in (None, 80, 443) else "")
     query = _without_tracking(parts.query)
     fragment = _without_tracking(parts.fragment) if keep_fragment else ""
     rest = parts.path.rstrip("/") + (query and f"?{query}") + (fragment and f"#{fragment}")
-    return host + port_text + rest if rest or allow_home else ""
+    return host + rest if rest or allow_home else ""
 
 
 def _without_tracking(query: str) -> str:
@@ -1200,6 +1190,7 @@ def _sha256_hex(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@cache
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
@@ -1212,8 +1203,8 @@ def published_address(feed: Feed) -> str:
     """Tell what may be told of a feed's address; its `feed_id` is the feed's own."""
     if not feed.private:
         return feed.url
-    host = urlsplit(feed.url).hostname
-    return f"https://{host}/#{feed_id(feed)}" if host else f"#{feed_id(feed)}"
+    host = host_of(feed.url)
+    return (host and f"https://{host}/") + f"#{feed_id(feed)}"
 
 
 def _guid_name(feed: str, guid: str) -> str:
@@ -1240,21 +1231,21 @@ def entry_keys(feed: str, entry: Entry) -> tuple[str, ...]:
     return tuple(f"{kind}:{_sha256_hex(name)[:16]}" for kind, name in named.items() if name)
 
 
+def _stated(entry: Entry) -> datetime | None:
+    date = entry.published or entry.updated
+    return date and date.replace(microsecond=0)  # posts keep whole seconds
+
+
 def entry_date(entry: Entry, now: datetime) -> tuple[datetime, bool]:
     """Date a new post of the entry; and say if that is made up (no date, or a future one)."""
     stated = _stated(entry)
     return (stated, False) if stated and stated <= now else (now.replace(microsecond=0), True)
 
 
-def _stated(entry: Entry) -> datetime | None:
-    date = entry.published or entry.updated
-    return date and date.replace(microsecond=0)  # posts keep whole seconds
-
-
-def is_update(entry: Entry, post: Post, now: datetime) -> bool:
-    """Tell whether the feed says, and can know, that the entry changed after the post."""
+def update_of(entry: Entry, after: datetime, now: datetime) -> datetime | None:
+    """Return when the feed says, and can know, that the entry changed after an instant."""
     updated = entry.updated and entry.updated.replace(microsecond=0)
-    return updated is not None and (post.updated or post.date) < updated <= now
+    return updated if updated and after < updated <= now else None
 
 
 ###############################################################################
@@ -1287,26 +1278,26 @@ class Known:
                 del self._found[handle][path]
 
     def find(self, handle: str) -> list[Post]:
-        """All posts with a key, or that go by a name: see `_handles`."""
+        """All posts of a feed, with a key, or that go by a name: see `_handles`."""
         return list(self._found.get(handle, {}).values())
 
     def _handles(self, post: Post) -> set[str]:
-        handles = set(post.keys)
+        handles = {post.feed, *post.keys}
         if post.feed not in self.listed:
             handles.add(f"orphan {post.guid or post.title}")
-        if not post.guid:
+        elif not (post.guid or post.undated):
             handles.add(f"{post.feed} {post.title}")
         return handles
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Assigned:
     """An entry, and the post it belongs to."""
 
     entry: Entry
     keys: tuple[str, ...]  # all that its post must carry from now on
-    post: Post | None  # None: the entry is new
     feed: str  # the id of the feed whose post it is from now on: only that feed may rewrite it
+    post: Post | None = None  # None: the entry is new
 
 
 def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
@@ -1314,112 +1305,73 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
 
     Entries listed twice come once, entries that say nothing are left out. Linear in the document.
     """
-    folded: dict[tuple[object, ...], tuple[Entry, tuple[str, ...]]] = {}
+    folded: dict[tuple[object, ...], Assigned] = {}
     for entry in entries:
         keys = entry_keys(feed, entry)
-        named = keys if _guid_name(feed, entry.guid) else (*keys, entry.title, _stated(entry))
+        named = keys if _guid_name(feed, entry.guid) else (*keys, _look(entry))
         if keys:
-            folded.setdefault(named, (entry, keys))
-    claims = _Claims(feed, list(folded.values()), known)
-    for step in (claims.by_both, claims.by_guid, claims.by_link, claims.by_orphan, claims.by_name):
-        claims.claim(step)
-    assigned = []
-    for index, (entry, keys) in enumerate(claims.entries):
-        post, owner = claims.posts.get(index), feed
-        if post:
-            most = max(MAX_KEYS, len(post.keys))
-            keys = tuple(dict.fromkeys(post.keys + keys))[:most]  # noqa: PLW2901
-            owner = post.feed if post.feed in known.listed else feed
-        assigned.append(Assigned(entry, keys, post, owner))
+            folded.setdefault(named, Assigned(entry, keys, feed))
+    assigned = list(folded.values())
+    _Claims(feed, assigned, known).settle()
+    for each in assigned:
+        if each.post:
+            each.keys = tuple(dict.fromkeys(each.post.keys + each.keys))[:MAX_KEYS]
+            each.feed = each.post.feed if each.post.feed in known.listed else feed
     return assigned
 
 
 class _Claims:
-    """The matching of one document: what its entries have in common, which posts are taken.
+    """The matching of one document: what its entries have in common, which posts are taken."""
 
-    Each `by_` method proposes a free post for an entry, or none, from strong evidence to weak.
-    """
-
-    def __init__(
-        self, feed: str, entries: list[tuple[Entry, tuple[str, ...]]], known: Known
-    ) -> None:
+    def __init__(self, feed: str, entries: Sequence[Assigned], known: Known) -> None:
         self.feed, self.entries, self.known = feed, entries, known
-        self.posts: dict[int, Post] = {}  # by the entry's place among the entries
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
-        for entry, keys in entries:
-            look = _look(entry)
-            self.shared.update([keys, look, *keys, *((key, look) for key in keys)])
+        for each in entries:
+            self.shared.update([each.keys, *each.keys, _look(each.entry)])
 
-    def claim(self, propose: Callable[[Entry, tuple[str, ...]], Post | None]) -> None:
-        """Give each proposed post to the entry most like it, whatever the document's order."""
-        rivals: dict[str, list[int]] = {}
-        for index, (entry, keys) in enumerate(self.entries):
-            post = None if index in self.posts else propose(entry, keys)
-            if post:
-                rivals.setdefault(post.path, []).append(index)
-        for path, indexes in rivals.items():
-            post = self.known.posts[path]
-            likeness = {index: _likeness(self.entries[index][0], post) for index in indexes}
-            self.posts[max(indexes, key=likeness.__getitem__)] = post
-            self.taken.add(path)
+    def settle(self) -> None:
+        """Give each post to one entry: by the strongest evidence, then to the one most like it."""
+        steps = [(each, self.proposals(each.entry, each.keys)) for each in self.entries]
+        for _ in range(4):  # so many are yielded
+            rivals: defaultdict[Post, list[Assigned]] = defaultdict(list)
+            for each, step in steps:
+                if not each.post and (post := next(step)):
+                    rivals[post].append(each)
+            for post, claimants in rivals.items():
+                max(claimants, key=lambda each: _likeness(each.entry, post)).post = post
+                self.taken.add(post.path)
 
-    def by_both(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
+    def proposals(self, entry: Entry, keys: tuple[str, ...]) -> Iterator[Post | None]:
+        """Yield a free post for the entry, or none, by evidence from strong to weak."""
+        guid, link = (*keys, "")[:2]
+        find, shared = self.known.find, self.shared
+        both = [post for post in find(guid) if link in post.keys]
+        yield self.choose(entry, both, is_proof=shared[guid, link] == 1)
+        yield self.choose(entry, find(guid), is_proof=shared[guid] == len(find(guid)) == 1)
+        own = [post for post in find(link) if post.feed == self.feed]
+        if shared[link] == len(own) == 1 and _likeness(entry, own[0]):
+            yield self.choose(entry, own, is_proof=True)
+        else:  # else the copy of another feed
+            alone = shared[link] == len(find(link)) == 1 and not own
+            yield self.choose(entry, find(link), is_proof=alone)
+        # A post of a feed listed no more, or one without a guid whose link changed. "8" and
+        # "Weekly links" are common: with two dates that differ, the link must agree too.
+        name = entry.guid or entry.title
+        named = find(f"orphan {name}") + find(f"{self.feed} {name}")
+        alone = bool(entry.guid) and shared[guid] == len(named) == 1
+        if alone and not (named[0].undated or link in named[0].keys):
+            alone = _stated(entry) in (None, named[0].date, named[0].updated)
+        yield self.choose(entry, named, is_proof=alone and _likeness(entry, named[0]) > 0)
+
+    def choose(self, entry: Entry, posts: list[Post], *, is_proof: bool) -> Post | None:
+        """Choose the single post where that is proof, else one with a look the entry alone has."""
+        free = [post for post in posts if post.path not in self.taken]
+        if is_proof and len(free) == 1:
+            return free[0]
+        if self.shared[_look(entry)] > 1:
             return None
-        posts = [post for post in self._free(keys[0]) if keys[1] in post.keys]
-        if len(posts) == 1 and self.shared[keys] == 1:
-            return posts[0]
-        twin = min(posts, key=lambda post: post.path) if posts and entry.guid else None
-        return self._same(entry, keys[0], posts) or twin
-
-    def by_guid(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        posts = self._free(keys[0])
-        if posts and self.shared[keys[0]] == len(self.known.find(keys[0])) == 1:
-            return posts[0]
-        return self._same(entry, keys[0], posts)
-
-    def by_link(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        if len(keys) < 2:
-            return None
-        posts, known = self._free(keys[1]), self.known.find(keys[1])
-        own = [post for post in known if post.feed == self.feed]
-        alone = self.shared[keys[1]] == 1
-        if alone and len(own) == 1 and own[0] in posts and _likeness(entry, own[0]):
-            return own[0]
-        copy = posts[0] if alone and not own and len(posts) == len(known) == 1 else None
-        return self._same(entry, keys[1], posts) or copy
-
-    def by_orphan(self, entry: Entry, keys: tuple[str, ...]) -> Post | None:
-        """Find a post of a feed no longer listed: its keys name the feed's old address.
-
-        "8" and "Weekly links" are common: with two dates that differ, the link must agree too.
-        """
-        posts = self._free(f"orphan {entry.guid or entry.title}")
-        if entry.guid and self.shared[keys[0]] == len(posts) == 1 and _likeness(entry, posts[0]):
-            post = posts[0]
-            no_other_date = post.undated or _stated(entry) in (None, post.date, post.updated)
-            if no_other_date or keys[-1] in post.keys:
-                return post
-        return self._same(entry, keys[0], posts)
-
-    def by_name(self, entry: Entry, _keys: tuple[str, ...]) -> Post | None:
-        """Without a guid, an entry whose link changed is known by its title and date."""
-        look = _look(entry)
-        if entry.guid or not all(look) or self.shared[look] > 1:
-            return None
-        known = self.known.find(f"{self.feed} {entry.title}")
-        posts = [post for post in known if _likeness(entry, post) == 2]
-        return posts[0] if len(posts) == 1 and posts[0].path not in self.taken else None
-
-    def _free(self, handle: str) -> list[Post]:
-        return [post for post in self.known.find(handle) if post.path not in self.taken]
-
-    def _same(self, entry: Entry, key: str, posts: list[Post]) -> Post | None:
-        """Choose the post with the entry's title and date, where no other entry has them too."""
-        if self.shared[key, _look(entry)] > 1:
-            return None
-        same = [post for post in posts if _likeness(entry, post) == 2]
+        same = [post for post in free if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
 
 
@@ -1444,14 +1396,15 @@ def additions(
 
     `own`: the posts of the feed. On a tie a post goes before an entry, so nothing ever flaps.
     """
-    posts = {post.path: post for post in (*own, *(each.post for each in assigned if each.post))}
+
+    def rank(each: Assigned) -> tuple[datetime, int, str]:
+        return entry_date(each.entry, now)[0], 0, " ".join(each.keys)
+
     new = [each for each in assigned if not each.post]
-    ranks = [(entry_date(each.entry, now)[0], 0, " ".join(each.keys)) for each in new]
-    known = [(post.date, 1, path) for path, post in posts.items()]
-    newest = heapq.nlargest(KEEP_NEWEST, ranks + known)
-    return [
-        each for each, rank in zip(new, ranks, strict=True) if rank[0] >= cutoff or rank in newest
-    ]
+    posts = (*own, *(each.post for each in assigned if each.post))
+    known = {(post.date, 1, post.path) for post in posts}
+    newest = heapq.nlargest(KEEP_NEWEST, [*known, *map(rank, new)])
+    return [each for each in new if rank(each)[0] >= cutoff or rank(each) in newest]
 
 
 def removals(
@@ -1463,26 +1416,28 @@ def removals(
     lists with the dates it gives them; a post with a made-up date goes only when its feed was read
     and lists it no more, one whose date the feed moved on goes by the new date.
     """
-    feeds = {feed: set(dates) & known.posts.keys() for feed, dates in read.items()}
-    for path, post in known.posts.items():
-        feeds.setdefault(post.feed, set()).add(path)
-    stay, listed = set[str](), set[str]()
-    for paths in feeds.values():
-        stay.update(heapq.nlargest(KEEP_NEWEST, paths, key=lambda p: (known.posts[p].date, p)))
-    for dates in read.values():
-        stay.update(path for path, date in dates.items() if date >= cutoff)
-        listed.update(dates)
+    stay = set[str]()
+    for feed in {*read, *(post.feed for post in known.posts.values())}:
+        listed = read.get(feed, {})
+        posts = [*known.find(feed), *(known.posts[path] for path in listed)]
+        newest = heapq.nlargest(KEEP_NEWEST, {(post.date, post.path) for post in posts})
+        stay.update(path for _, path in newest)
+        stay.update(path for path, date in listed.items() if date >= cutoff)
     old = [post for post in known.posts.values() if post.date < cutoff and post.path not in stay]
     return [
-        post for post in old if not post.undated or (post.feed in read and post.path not in listed)
+        post
+        for post in old
+        if not post.undated or (post.feed in read and post.path not in read[post.feed])
     ]
 
 
 def post_path(group: str, entry: Entry, keys: Sequence[str], date: datetime, known: Known) -> str:
     """Place a new post, below the section: "[group/]YYYY/MM/slug-<12 hex>.md", never taken."""
     stem = f"{group}/" * bool(group) + f"{date:%Y/%m}/{slugify(entry.title) or 'post'}"
-    hexes = (_sha256_hex(*keys, *["again"] * copy)[:12] for copy in itertools.count())
-    return next(path for h in hexes if (path := f"{stem}-{h}.md") not in known.posts)
+    names = list(keys)
+    while (path := f"{stem}-{_sha256_hex(*names)[:12]}.md") in known.posts:
+        names.append("again")
+    return path
 
 
 ###############################################################################
@@ -1591,7 +1546,7 @@ POST_NAME = r"(?:[a-z0-9-]+/)?\d{4}/\d{2}/[a-z0-9-]+-[0-9a-f]{12}\.md"
 OWN_KEYS = ("title", "date", "lastmod", "description", "canonicalURL", "source")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """Where a post comes from, as the site shows it."""
 
@@ -1603,9 +1558,7 @@ class Source:
 def front_matter(entry: Entry, source: Source, post: Post) -> dict[str, Any]:
     """Return a post's metadata: these keys and no others, only those that exist (DESIGN §7)."""
     details = {
-        "name": source.name,
-        "site": source.site,
-        "feed": source.feed,
+        **vars(source),
         "link": entry.link,
         "id": entry.guid,
         "keys": list(post.keys),
@@ -1649,8 +1602,7 @@ def quoting_dumper() -> type:
     import yaml
 
     class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
-            return True
+        ignore_aliases = staticmethod(lambda _data: True)
 
     def mapping(dumper: Any, data: dict[str, Any]) -> Any:
         name = partial(dumper.represent_scalar, "tag:yaml.org,2002:str")
@@ -1685,15 +1637,15 @@ def load_post(text: str, path: str) -> tuple[dict[str, Any], str]:
     return metadata, body
 
 
-# The head of a post as dump_post writes it. YAML takes ten times as long to read it, but has to
+# The head of a post as dump_post writes it. YAML takes five times as long to read it, but has to
 # where the owner changed something.
 HEAD = (
-    r'---\n(?:title: (?P<title>".*")\n)?date: (?P<date>[-:T\d]+Z)\n'
-    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:description: ".*"\n)?(?:canonicalURL: ".*"\n)?'
-    r'source:\n(?:  name: ".*"\n)?(?:  site: ".*"\n)?  feed: (?P<feed>".*")\n'
-    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?(?:  keys:\n(?P<keys>(?:  - ".*"\n)+))?'
-    r'(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?(?:  image: ".*"\n)?'
-    r'(?:  enclosure: ".*"\n)?(?P<undated>  undated: true\n)?---\n'
+    r'---\ntitle: (?P<title>".*")\ndate: (?P<date>[-:T\d]+Z)\n'
+    r'(?:lastmod: (?P<lastmod>[-:T\d]+Z)\n)?(?:(?:description|canonicalURL): ".*"\n)*'
+    r'source:\n(?:  (?:name|site): ".*"\n)*  feed: (?P<feed>".*")\n'
+    r'(?:  link: ".*"\n)?(?:  id: (?P<id>".*")\n)?'
+    r'  keys:\n(?P<keys>(?:  - ".*"\n)+)(?:  author: ".*"\n)?(?:  tags:\n(?:  - ".*"\n)+)?'
+    r'(?:  (?:image|enclosure): ".*"\n)*(?P<undated>  undated: true\n)?---\n'
 )
 HEAD_BYTES = 1 << 13
 
@@ -1706,13 +1658,12 @@ def read_head(path: Path) -> dict[str, Any]:
     with path.open("rb", buffering=0) as file:
         found = re.match(HEAD, file.read(HEAD_BYTES).decode("utf-8", "replace"))
     if found:
-        dates = found.groupdict("")
-        keys = dates["keys"].replace("  - ", "").splitlines()
-        quoted = [dates["title"] or '""', dates["feed"], dates["id"] or '""', *keys]
+        keys = found["keys"].replace("  - ", "").splitlines()
         with suppress(ValueError):
-            title, feed, guid, *keys = json.loads(f"[{','.join(quoted)}]")
-            source = {"feed": feed, "id": guid, "keys": keys, "undated": dates["undated"]}
-            return {**dates, "title": title, "source": source}
+            quoted = ",".join([found["title"], found["feed"], found["id"] or '""', *keys])
+            title, feed, guid, *keys = json.loads(f"[{quoted}]")
+            source = {"feed": feed, "id": guid, "keys": keys, "undated": found["undated"]}
+            return {**found.groupdict(), "title": title, "source": source}
     return load_post(path.read_text("utf-8", "replace"), str(path))[0]
 
 
@@ -1737,49 +1688,32 @@ def known_post(metadata: Mapping[str, Any], path: str) -> Post | None:
 
 
 def as_utc(value: object) -> datetime | None:
-    """Return a date of a front matter as an aware UTC datetime."""
-    if isinstance(value, str):
-        with suppress(ValueError):
-            value = datetime.fromisoformat(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date_type):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return None
+    """Return a date of a front matter, whatever YAML made of it, as an aware UTC datetime."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def rewrite_post(old: str, path: str, metadata: dict[str, Any], body: str) -> str:
-    """Return a post's new text: superfeed's keys replaced, the owner's kept."""
-    before, _ = load_post(old, path)
+def post_text(entry: Entry, source: Source, post: Post, old: str = "") -> str:
+    """Return the text of a post's file; what the owner added to its old metadata stays."""
+    before = load_post(old, post.path)[0] if old else {}
     owners = {key: value for key, value in before.items() if key not in OWN_KEYS}
-    return dump_post({**metadata, **owners}, body)
-
-
-def with_source(old: str, path: str, changes: Mapping[str, Any]) -> str:
-    """Return a post's text with these values in its source and nothing else changed."""
-    metadata, body = load_post(old, path)
-    metadata["source"] |= changes
-    return dump_post(metadata, body + "\n")
+    return dump_post({**front_matter(entry, source, post), **owners}, post_body(entry, source))
 
 
 def set_aside_text(old: str, path: str) -> str:
     """Return a post reduced to a bare link under a neutral title: its text broke the build."""
-    try:
-        metadata, _ = load_post(old, path)
-    except SuperfeedError:
-        return ""
-    source = metadata.get("source", {})
-    kept = {key: source[key] for key in ("feed", "link", "id", "keys", "undated") if key in source}
-    name = host_of(str(source.get("feed", ""))) or "a feed"
-    reduced = {"title": f"An entry of {name}", "date": metadata["date"]}
-    if metadata.get("lastmod"):
-        reduced["lastmod"] = metadata["lastmod"]
-    link = safe_url(str(source.get("link", "")))
-    if link:
-        reduced["canonicalURL"] = link
-    reduced["source"] = {"name": name, **kept}
-    body = f"[{markdown_text('Read it at ' + name)}]({link})\n" if link else ""
-    return dump_post(reduced, body)
+    metadata, _ = load_post(old, path)
+    post = known_post(metadata, path)
+    if not post:
+        return old
+    details = metadata["source"]
+    name = host_of(details["feed"]) or "a feed"
+    link = safe_url(str(details.get("link", "")))
+    bare = Entry(post.guid, link, f"An entry of {name}", None, None)
+    return post_text(bare, Source(name, "", details["feed"]), post)
 
 
 ###############################################################################
@@ -3249,7 +3183,6 @@ class State:
     feeds: dict[str, FeedState] = field(default_factory=dict)  # by feed id
     hosts: dict[str, str] = field(default_factory=dict)  # host -> ISO time it is left alone until
     owed: list[str] = field(default_factory=list)  # keys whose purge is not confirmed
-    posts: dict[str, list[Any]] = field(default_factory=dict)  # path -> mtime_ns, size, post
     commit: str = ""  # the commit it belongs to: validators are void in a checkout without it
     settings: str = ""  # the flags that decide which entries become posts
 
@@ -3272,17 +3205,12 @@ def has_form(state: State) -> bool:
     """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
     if not fits(state) or not all(map(fits, state.feeds.values())):
         return False
-    kinds = (int, int, str, list, str, str, str, str, bool)  # of a row: see post_row
-    rows = [row for row in state.posts.values() if tuple(map(type, row)) == kinds]
-    others = [row for row in state.posts.values() if tuple(map(type, row)) == kinds[:2]]
-    words = itertools.chain(state.owed, state.hosts.values(), *(row[3] for row in rows))
-    moments = [*state.hosts.values(), *(row[at] for row in rows for at in (6, 7))]
+    words = [*state.owed, *state.hosts.values()]
+    moments = list(state.hosts.values())
     for known in state.feeds.values():
         moments += known.failing_since, known.retry_at, known.newest
-    return (
-        len(rows) + len(others) == len(state.posts)
-        and all(type(word) is str for word in words)
-        and all(bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments))
+    return all(type(word) is str for word in words) and all(
+        bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments)
     )
 
 
@@ -4376,45 +4304,34 @@ def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, st
 
 
 def fetch_all(
-    web: Web, feeds: Sequence[Feed], states: Mapping[str, FeedState], jobs: int
+    web: Web, feeds: Collection[Feed], states: Mapping[str, FeedState], jobs: int
 ) -> Iterator[tuple[Feed, Answer]]:
     """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
 
     In an order of chance, so that no feed always suffers for another of its host.
     """
+    from multiprocessing.pool import ThreadPool
+
     hosts: dict[str, list[Feed]] = defaultdict(list)
-    for feed in random.sample(feeds, len(feeds)):
+    for feed in random.sample([*feeds], len(feeds)):
         hosts[host_of(feed.url)].append(feed)
-    lanes: queue.SimpleQueue[list[Feed]] = queue.SimpleQueue()
-    for queued in hosts.values():
-        for lane in filter(None, (queued[n::PER_HOST] for n in range(PER_HOST))):
-            lanes.put(lane)
-    answers: queue.SimpleQueue[tuple[Feed, Answer | Exception]] = queue.SimpleQueue()
+    lanes = [queued[n::PER_HOST] for queued in hosts.values() for n in range(PER_HOST)]
 
-    def work() -> None:
-        with suppress(queue.Empty):
-            while lane := lanes.get_nowait():
-                feed, started = lane.pop(), time.monotonic()
-                try:
-                    answer = web.fetch(feed, states[feed_id(feed)])
-                    answers.put((feed, replace(answer, seconds=time.monotonic() - started)))
-                except Exception as bug:  # noqa: BLE001 - raised again where it is seen
-                    answers.put((feed, bug))
-                if lane:
-                    lanes.put(lane)
+    def fetch(lane: Sequence[Feed]) -> list[tuple[Feed, Answer]]:
+        answers = []
+        for feed in lane:
+            started, state = time.monotonic(), states[feed_id(feed)]
+            answer = hold_back(feed, state, web.now) or web.fetch(feed, state)
+            answers.append((feed, replace(answer, seconds=time.monotonic() - started)))
+        return answers
 
-    for _ in range(min(jobs, lanes.qsize())):
-        threading.Thread(target=work, daemon=True).start()
-    for _ in feeds:
-        feed, answer = answers.get()
-        if isinstance(answer, Exception):
-            raise answer
-        yield feed, answer
+    with ThreadPool(min(jobs, len(lanes))) as pool:
+        for answers in pool.imap_unordered(fetch, sorted(lanes, key=len, reverse=True)):
+            yield from answers
 
 
 PARSE_TIMEOUT_S = 20.0
-PARSE_HERE_S = 2.0  # a search by a regular expression holds up all fetching threads
-POOL_FROM_BYTES = 2_000_000  # less is parsed before other processes have started
+COLD_FEEDS = 50  # more that were never read take longer than other processes to start
 
 
 @dataclass(frozen=True)
@@ -4430,87 +4347,27 @@ class Reading:
 class Edit:
     """One change to a post file."""
 
-    path: str  # below the section
-    text: str | None  # None: the file goes
+    post: Post  # as it is from now on
+    text: str  # what its file holds from now on; removed: nothing
     kind: str  # new, updated, removed, or kept: only what superfeed knows of it changes
     feed: str  # the id of the feed it comes from
 
 
-@dataclass
-class Library:
-    """The posts there are, on disk and by identity."""
-
-    folder: Path
-    feeds: dict[str, Feed]
-    known: Known
-    own: dict[str, set[str]]  # feed id -> paths of its posts
-
-    def put(self, post: Post) -> None:
-        """Add a post, or put it in the place of the one with its path."""
-        self.known.put(post)
-        self.own.setdefault(post.feed, set()).add(post.path)
-
-    def read(self, path: str) -> str:
-        """Return a post file's text."""
-        return (self.folder / path).read_text("utf-8", "replace")
-
-    def orphans(self) -> list[Post]:
-        """Return the posts whose feed is listed no more."""
-        gone = self.own.keys() - self.feeds.keys()
-        paths = (path for feed in sorted(gone) for path in sorted(self.own[feed]))
-        posts = (self.known.posts[path] for path in paths)
-        return [post for post in posts if post.feed in gone]
+def post_files(folder: Path) -> list[str]:
+    """Find every file below the section that is named like a post of superfeed's."""
+    found = (f"{top}/{name}" for top, _, names in os.walk(folder) for name in names)
+    paths = (path.removeprefix(f"{folder}/") for path in found)
+    return sorted(path for path in paths if re.fullmatch(POST_NAME, path))
 
 
-def open_library(run: Run, feeds: dict[str, Feed]) -> Library:
-    """Read the section's posts: from the state's index where a file has not changed since."""
+def read_posts(run: Run, listed: Collection[str]) -> Known:
+    """Read the section's posts; `listed`: the ids of the feeds."""
     folder = run.checkout.folder / run.section
-    index: dict[str, list[Any]] = {}
-    posts = []
-    for path, mtime_ns, size in post_files(folder):
-        row = run.state.posts.get(path)
-        if not row or row[:2] != [mtime_ns, size]:
-            post = known_post(read_head(folder / path), path)
-            row = [mtime_ns, size, *post_row(post)] if post else [mtime_ns, size]
-        index[path] = row
-        if len(row) > 2:
-            posts.append(post_of_row(path, row[2:]))
-    run.state.posts = index
-    library = Library(folder, feeds, Known(posts, feeds), {})
-    for post in posts:
-        library.own.setdefault(post.feed, set()).add(post.path)
-    return library
+    posts = (known_post(read_head(folder / path), path) for path in post_files(folder))
+    return Known(filter(None, posts), listed)
 
 
-def post_files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield path, mtime in ns and size of every file that is named like a post of superfeed's."""
-    pending = [""]
-    while pending:
-        base = pending.pop()
-        with suppress(FileNotFoundError), os.scandir(folder / base) as found:
-            for item in found:
-                path = f"{base}{item.name}"
-                if item.is_dir(follow_symlinks=False):
-                    pending.append(f"{path}/")
-                elif re.fullmatch(POST_NAME, path):
-                    stat = item.stat(follow_symlinks=False)
-                    yield path, stat.st_mtime_ns, stat.st_size
-
-
-def post_row(post: Post) -> list[Any]:
-    """Return a post as a row of the index."""
-    dates = iso(post.date), iso(post.updated)
-    return [post.feed, list(post.keys), post.guid, post.title, *dates, post.undated]
-
-
-def post_of_row(path: str, row: Sequence[Any]) -> Post:
-    """Return the post of a row of the index."""
-    feed, keys, guid, title, date, updated, undated = row
-    when = datetime.fromisoformat(date)
-    return Post(path, feed, tuple(keys), guid, title, when, from_iso(updated), undated)
-
-
-def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
+def usable_states(run: Run, known: Known) -> dict[str, FeedState]:
     """Return what is remembered of each feed, without validators where a full fetch is due.
 
     That is: in a checkout without the commit they belong to, under other settings, and when posts
@@ -4518,86 +4375,65 @@ def usable_states(run: Run, library: Library) -> dict[str, FeedState]:
     """
     config, state = run.config, run.state
     settings = f"{__version__} {config.section} {config.content} {config.keep_days}"
-    same_commit = state.commit == run.checkout.head() or (
-        bool(state.commit) and run.checkout.contains(state.commit)
-    )
-    keep = same_commit and state.settings == settings and not library.orphans()
+    usable = state.settings == settings and bool(state.commit)
+    usable = usable and run.checkout.contains(state.commit)
+    usable = usable and all(post.feed in known.listed for post in known.posts.values())
     state.settings = settings
-    known = {key: state.feeds.get(key, FeedState()) for key in library.feeds}
-    if keep:
-        return known
-    return {key: with_validators(old, FeedState()) for key, old in known.items()}
+    states = {key: state.feeds.get(key, FeedState()) for key in known.listed}
+    blank = FeedState()
+    return states if usable else {k: with_validators(old, blank) for k, old in states.items()}
 
 
 def read_all(
     run: Run, feeds: Mapping[str, Feed], states: Mapping[str, FeedState]
 ) -> dict[str, Reading]:
     """Fetch and parse every feed that may be asked; in the list's order."""
-    held = {key: hold_back(feed, states[key], run.now) for key, feed in feeds.items()}
-    asked = [feed for key, feed in feeds.items() if not held[key]]
-    answers = {key: answer for key, answer in held.items() if answer}
+    is_cold = sum(not states[key].digest for key in feeds) > COLD_FEEDS
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    bar = run.progress("fetching", len(asked))
-    with closing(web), closing(Reader(run.config.content)) as reader, bar as tell:
-        pending: dict[str, Future[Document]] = {}
-        for feed, answer in fetch_all(web, asked, states, run.config.jobs):
-            answers[key := feed_id(feed)] = answer
+    bar = run.progress("fetching", len(feeds))
+    found = {}
+    with closing(web), parsing(everywhere=is_cold) as parse, bar as tell:
+        for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs):
+            pending = None
             if answer.status == "ok":
-                pending[key] = reader.submit(hide_address(feed, answer))
+                seen = hide_address(feed, answer)
+                work = (seen.body or Path(), seen.content_type, seen.url, run.config.content)
+                pending = parse(*work, PARSE_TIMEOUT_S)
+            found[feed_id(feed)] = feed, answer, pending
             tell(host_of(feed.url))
-        return {
-            key: reading_of(feed, answers[key], pending.get(key)) for key, feed in feeds.items()
-        }
+        return {key: reading_of(*found[key]) for key in feeds}
 
 
-def reading_of(feed: Feed, answer: Answer, pending: Future[Document] | None) -> Reading:
+def reading_of(feed: Feed, answer: Answer, pending: Callable[[], Document] | None) -> Reading:
     """Join an answer with the document it brought; one that cannot be parsed is a failure."""
-    if pending is None:
-        return Reading(feed, answer)
     try:
-        document = pending.result()
+        document = pending() if pending else None
     except FeedError as error:
         return Reading(feed, replace(answer, status="failed", error=str(error)))
-    if document.warning:
+    if document and document.warning:
         log.warning("line %d, %s: %s", feed.line, host_of(feed.url) or feed.url, document.warning)
     return Reading(feed, answer, document)
 
 
-class Reader:
-    """Parses documents: a few here, a large cold run's and slow ones on every core."""
+@contextmanager
+def parsing(*, everywhere: bool) -> Iterator[Callable[..., Callable[[], Document]]]:
+    """Yield a `read_document` whose result is had by one more call.
 
-    def __init__(self, content: str) -> None:
-        self.content = content
-        self.bytes = 0
-        self.pool: ProcessPoolExecutor | None = None
+    On every core while others are still fetched, or here in the end: a search by a regular
+    expression would hold up all fetching threads.
+    """
+    if not everywhere:
+        yield lambda *work: partial(read_document, *work)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
 
-    def submit(self, answer: Answer) -> Future[Document]:
-        """Parse the document of an answer, now or in another process."""
-        from concurrent.futures import Future
-
-        body = answer.body or Path()
-        work = (body, answer.content_type, answer.url, self.content)
-        self.bytes += body.stat().st_size
-        if self.bytes <= POOL_FROM_BYTES and not self.pool:
-            done: Future[Document] = Future()
-            try:
-                done.set_result(read_document(*work, PARSE_HERE_S))
-            except FeedError as error:
-                done.set_exception(error)
-            if not isinstance(done.exception(), SlowError):
-                return done
-        if not self.pool:
-            import multiprocessing
-            from concurrent.futures import ProcessPoolExecutor
-
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
-        return self.pool.submit(read_document, *work, PARSE_TIMEOUT_S)
-
-    def close(self) -> None:
-        """End the other processes."""
-        if self.pool:
-            self.pool.shutdown(cancel_futures=True)
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
+    try:
+        yield lambda *work: pool.submit(read_document, *work).result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def live_with_parent() -> None:
@@ -4621,123 +4457,103 @@ def live_with_parent() -> None:
 
 
 def plan_edits(
-    run: Run, library: Library, readings: Mapping[str, Reading], sources: Mapping[str, Source]
+    run: Run, known: Known, readings: Mapping[str, Reading], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
-    """Yield every change to the posts: what the documents say, then what must move or go."""
-    days, known = min(run.config.keep_days, 700_000), library.known  # there was no year 0
+    """Yield every change to the posts: what the documents say, then what must move or go.
+
+    Each must be carried out before the next is asked for.
+    """
+    days = min(run.config.keep_days, 700_000)  # there was no year 0
     cutoff = run.now - timedelta(days=days) if days else datetime.min.replace(tzinfo=UTC)
+    folder = run.checkout.folder / run.section
     listed: dict[str, dict[str, datetime]] = {}
     for key, reading in readings.items():
         if not reading.document:
             continue
         assigned = assign(key, reading.document.entries, known)
         listed[key] = {e.post.path: entry_date(e.entry, run.now)[0] for e in assigned if e.post}
-        own = [known.posts[path] for path in library.own.get(key, ())]
-        for each in additions(assigned, own, cutoff, run.now):
-            edit = new_post(library, reading.feed, sources[key], each, run.now)
-            listed[key][edit.path] = known.posts[edit.path].date
+        for each in additions(assigned, known.find(key), cutoff, run.now):
+            edit = new_post(known, reading.feed, sources[key], each, run.now)
+            listed[key][edit.post.path] = edit.post.date
             yield edit
         for each in assigned:
-            yield from known_edit(library, key, sources[key], each, run.now)
-    yield from moved_edits(library, read_sources(run.checkout.folder), sources)
+            yield from known_edit(folder, key, sources[key], each, run.now)
+    yield from moved_edits(folder, known, read_sources(run.checkout.folder), sources)
     for post in removals(known, cutoff, listed):
-        yield removal(library, post)
+        yield Edit(post, "", "removed", post.feed)
 
 
-def new_post(library: Library, feed: Feed, source: Source, each: Assigned, now: datetime) -> Edit:
-    """Return the file of a new entry, which is known from here on."""
+def new_post(known: Known, feed: Feed, source: Source, each: Assigned, now: datetime) -> Edit:
+    """Return the file of a new entry."""
     entry = each.entry
     date, undated = entry_date(entry, now)
-    path = post_path(feed.group, entry, each.keys, date, library.known)
-    updated = later(entry.updated, date, now)
+    path = post_path(feed.group, entry, each.keys, date, known)
+    updated = update_of(entry, date, now)
     post = Post(path, each.feed, each.keys, entry.guid, entry.title, date, updated, undated)
-    library.put(post)
-    text = dump_post(front_matter(entry, source, post), post_body(entry, source))
-    return Edit(path, text, "new", each.feed)
+    return Edit(post, post_text(entry, source, post), "new", each.feed)
 
 
 def known_edit(
-    library: Library, key: str, source: Source, each: Assigned, now: datetime
+    folder: Path, key: str, source: Source, each: Assigned, now: datetime
 ) -> Iterator[Edit]:
     """Yield the change that a known entry makes to its post, if any (DESIGN §6)."""
     entry, post = each.entry, each.post
     if not post:
         return
-    adopted, updates = each.feed != post.feed, is_update(entry, post, now)
-    text, old = "", library.read(post.path) if adopted or updates or each.keys != post.keys else ""
-    if each.feed == key and (adopted or updates):
+    adopted = each.feed != post.feed
+    updated = update_of(entry, post.updated or post.date, now) is not None
+    if each.feed == key and (adopted or updated):
+        old = (folder / post.path).read_text("utf-8", "replace")
         moved_on = entry.published and entry.published <= now and not post.undated
         date = entry.published if moved_on and entry.published else post.date
-        post = replace(post, title=entry.title, date=date, keys=each.keys)
-        body = post_body(entry, source)
-        # Some feeds stamp every entry at every build: another stamp alone is no news.
-        if rewrite_post(old, post.path, front_matter(entry, source, post), body) != old:
-            post = replace(post, updated=later(entry.updated, date, now))
-            text = rewrite_post(old, post.path, front_matter(entry, source, post), body)
+        post = replace(
+            post, feed=key, keys=each.keys, guid=entry.guid, title=entry.title, date=date
+        )
+        # Some feeds stamp every entry at every build: a stamp alone is no news.
+        if post_text(entry, source, post, old) != old:
+            post = replace(post, updated=update_of(entry, date, now))
+            kind = "updated" if updated else "kept"
+            yield Edit(post, post_text(entry, source, post, old), kind, key)
     elif each.keys != post.keys:
-        text = with_source(old, post.path, {"keys": list(each.keys)})
-    if text:
-        library.put(replace(post, feed=each.feed, keys=each.keys, guid=post.guid or entry.guid))
-        yield Edit(post.path, text, "updated" if updates else "kept", key)
+        yield resourced(folder, replace(post, keys=each.keys), key)
 
 
-def later(updated: datetime | None, date: datetime, now: datetime) -> datetime | None:
-    """Return what the feed says of the last change, when it is after the post and not to come."""
-    return updated if updated and date < updated <= now else None
+def resourced(folder: Path, post: Post, key: str, **changes: str) -> Edit:
+    """Return a post with its keys and these values in its source, and nothing else changed."""
+    metadata, body = load_post((folder / post.path).read_text("utf-8", "replace"), post.path)
+    metadata["source"] |= {name: value for name, value in changes.items() if value}
+    metadata["source"]["keys"] = list(post.keys)
+    return Edit(post, dump_post(metadata, body + "\n"), "kept", key)
 
 
 def moved_edits(
-    library: Library, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
+    folder: Path, known: Known, old: Mapping[str, Mapping[str, str]], sources: Mapping[str, Source]
 ) -> Iterator[Edit]:
     """Yield what becomes of posts whose feed went from the list, moved, or became private."""
-    for post in library.orphans():
-        heir = old.get(post.feed, {}).get("moved_to", "")
-        if heir in sources:
-            guid = Entry(post.guid, "", post.title, None, None)
-            new = entry_keys(heir, guid) if post.guid else ()
-            adopted = replace(post, feed=heir, keys=tuple(dict.fromkeys(post.keys + new)))
-            yield resourced(library, adopted, sources[heir])
-        else:
-            yield removal(library, post)
-    for key, source in sources.items():
-        if old.get(key, {}).get("feed", source.feed) != source.feed:
-            for path in sorted(library.own.get(key, ())):
-                yield resourced(library, library.known.posts[path], source)
+    for post in list(known.posts.values()):
+        heir = post.feed if post.feed in sources else old.get(post.feed, {}).get("moved_to", "")
+        if heir not in sources:
+            yield Edit(post, "", "removed", post.feed)
+            continue
+        source = sources[heir]
+        if heir != post.feed or old.get(heir, {}).get("feed", source.feed) != source.feed:
+            guid = entry_keys(heir, Entry(post.guid, "", "", None, None))
+            keys = tuple(dict.fromkeys(post.keys + guid))
+            yield resourced(folder, replace(post, feed=heir, keys=keys), heir, **vars(source))
 
 
-def resourced(library: Library, post: Post, source: Source) -> Edit:
-    """Return a post under its feed's present name and address."""
-    library.put(post)
-    named = {"name": source.name, "site": source.site, "feed": source.feed}
-    changes = {key: value for key, value in named.items() if value} | {"keys": list(post.keys)}
-    text = with_source(library.read(post.path), post.path, changes)
-    return Edit(post.path, text, "kept", post.feed)
-
-
-def removal(library: Library, post: Post) -> Edit:
-    """Return the end of a post."""
-    library.known.drop(post.path)
-    library.own[post.feed].discard(post.path)
-    return Edit(post.path, None, "removed", post.feed)
-
-
-def carry_out(run: Run, library: Library, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
-    """Write and remove post files one after another; yield each change's kind and feed.
-
-    A later edit of the same run may read what an earlier one wrote.
-    """
+def carry_out(run: Run, known: Known, edits: Iterable[Edit]) -> Iterator[tuple[str, str]]:
+    """Write and remove post files one after another; yield each change's kind and feed."""
     for edit in edits:
-        path = library.folder / edit.path
+        path = run.checkout.folder / run.section / edit.post.path
         if edit.kind != "kept":
-            effect.info("%s post: %s", edit.kind, edit.path)
-        if edit.text is None:
+            effect.info("%s post: %s", edit.kind, edit.post.path)
+        if edit.kind == "removed":
             path.unlink(missing_ok=True)
-            run.state.posts.pop(edit.path, None)
+            known.drop(edit.post.path)
         else:
             write_whole(path, edit.text)
-            stat = path.stat()
-            row = post_row(library.known.posts[edit.path])
-            run.state.posts[edit.path] = [stat.st_mtime_ns, stat.st_size, *row]
+            known.put(edit.post)
         yield edit.kind, edit.feed
 
 
@@ -4747,8 +4563,8 @@ def feed_report(
     """Return the report's row of one feed; a private feed's addresses stay hidden."""
     feed, answer = reading.feed, reading.answer
     key = feed_id(feed)
-    what = host_of(feed.url) or "a file", answer.status, answer.http, answer.seconds
-    log.debug("line %d, %s: %s, HTTP %s, %.2f s", feed.line, *what)
+    what = feed.line, host_of(feed.url), answer.status, answer.http, answer.seconds
+    log.debug("line %d, %s: %s, HTTP %s, %.2f s", *what)
     moved_to = answer.moved_to if answer.status in ("ok", "unchanged") else ""
     if feed.private and moved_to:
         moved_to = f"https://{host_of(moved_to)}/"
@@ -4794,18 +4610,18 @@ def news_of(row: Mapping[str, Any], old: FeedState, state: FeedState) -> Iterato
     if row["moved_to"] and state.moved_to != old.moved_to:
         yield f"{feed} moved to {row['moved_to']}: change its address"
     if state.gone and not old.gone:
-        yield f"{feed} is gone for good (410): remove its line"
+        yield f"{feed} is {GONE}"
 
 
 def write_sources(
-    run: Run, library: Library, sources: Mapping[str, Source], states: Mapping[str, FeedState]
+    run: Run, feeds: Mapping[str, Feed], sources: Mapping[str, Source], known: Known
 ) -> None:
     """Write the data file of each source in which something changed; remove those not listed."""
     folder, old = run.checkout.folder / SOURCES, read_sources(run.checkout.folder)
     for key, source in sources.items():
-        dates = [library.known.posts[path].date for path in library.own.get(key, ())]
-        before, newest = old.get(key, {}), iso(max(dates, default=None))
-        data = source_data(library.feeds[key], source, states[key], before, newest, run.now)
+        newest = iso(max((post.date for post in known.find(key)), default=None))
+        before = old.get(key, {})
+        data = source_data(feeds[key], source, run.fresh[key], before, newest, run.now)
         data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -4819,31 +4635,17 @@ def write_sources(
 # Checking
 ###############################################################################
 
-YEAR = timedelta(days=365)
-
-
-def age(moment: str, now: datetime) -> str:
-    """Return how long ago an ISO time was, in words; nothing for none."""
-    when = from_iso(moment)
-    hours = int((now - when) / timedelta(hours=1)) if when else -1
-    if hours < 0:
-        return ""
-    if hours < 48:
-        return count(hours, "hour")
-    days = hours // 24
-    return count(days, "day") if days < 730 else count(days // 365, "year")
+CHECK_HEAD = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
 
 
 def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
     """Return how sick a feed is, 0 the most, and what to do about it."""
     newest = from_iso(row["newest"] or "")
-    if row["status"] == "gone":
-        return 0, "gone for good: remove the line"
-    if row["status"] == "failed":
+    if row["status"] in SICK:
         return 0, row["error"]
     if row["moved_to"]:
         return 1, f"change the line to {row['moved_to']}"
-    if newest and newest < now - YEAR:
+    if newest and newest < now - timedelta(days=365):
         return 2, f"silent since {newest:%B %Y}: remove the line?"
     if not row["entries"] and row["status"] == "ok":
         return 2, "no entry in it"
@@ -4853,41 +4655,39 @@ def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
 def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
-    states = {key: FeedState() for key in feeds}
+    states = dict.fromkeys(feeds, FeedState())
     found, rows = [], list[dict[str, Any]]()
-    run.report.feeds = rows
+    run.report.feeds, run.report.is_check = rows, True
     for key, reading in read_all(run, feeds, states).items():
         state = state_after(reading, states[key], run.now)
         row = feed_report(reading, source_of(feeds[key], state).name, state, Counter())
         rows.append(row)
         rank, advice = advise(row, run.now)
+        newest = from_iso(state.newest)
+        age = count((run.now - newest).days, "day") if newest else ""
         cells = (
             row["name"], row["status"], str(row["http"] or ""), str(row["entries"] or ""),
-            age(row["newest"] or "", run.now), f"{reading.answer.seconds:.1f} s",
+            age, f"{reading.answer.seconds:.1f} s",
             f"line {row['line']}: {advice}" if advice else "",
         )  # fmt: skip
         found.append((rank, row["line"], cells))
-    run.report.is_check = True
     if not run.config.quiet or run.report.exit_code:
         print_table([cells for _, _, cells in sorted(found)])
 
 
-def print_table(rows: Sequence[Sequence[str]]) -> None:
+def print_table(rows: Iterable[Sequence[str]]) -> None:
     """Print the table of --check: with lines on a terminal, else in plain columns."""
-    head = ("feed", "status", "HTTP", "entries", "newest", "time", "what to do")
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
+    from rich.console import Console
+    from rich.table import Table
 
-        table = Table(*head)
-        for row in rows:
-            table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
-        Console().print(table)
-        return
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    for row in (head, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print_result(masked("  ".join(cells).rstrip()))
+    is_terminal = sys.stdout.isatty()
+    table = Table(*CHECK_HEAD) if is_terminal else Table(*CHECK_HEAD, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
+    console = Console(width=None if is_terminal else 10_000, markup=False, highlight=False)
+    with console.capture() as shown:
+        console.print(table)
+    print_result("\n".join(map(str.rstrip, shown.get().splitlines())))
 
 
 ###############################################################################
@@ -4950,7 +4750,7 @@ def build_with_set_asides(run: Run, target: Path, aside: set[str]) -> int:
 
 def posts_that_panic(folder: Path) -> Iterator[str]:
     """Yield the posts with words at which hugo fails without naming any (hazards §1)."""
-    for path, _, _ in post_files(folder):
+    for path in post_files(folder):
         text = (folder / path).read_text("utf-8", "replace")
         if re.search("__hdeferred/|HAHAHUGOSHORTCODE", text):
             yield path
@@ -5111,16 +4911,16 @@ def collect(run: Run) -> None:
     need_checkout(run)
     refuse_taken_section(run)
     feeds = {feed_id(feed): feed for feed in run.feeds or read_feeds(run.config.feeds)}
-    library = open_library(run, feeds)
-    states = usable_states(run, library)
+    known = read_posts(run, feeds)
+    states = usable_states(run, known)
     readings = read_all(run, feeds, states)
     after = {key: state_after(readings[key], states[key], run.now) for key in feeds}
     sources = {key: source_of(feed, after[key]) for key, feed in feeds.items()}
-    kinds = Counter(carry_out(run, library, plan_edits(run, library, readings, sources)))
-    write_guest_files(run, feeds.values())
-    write_sources(run, library, sources, after)
+    kinds = Counter(carry_out(run, known, plan_edits(run, known, readings, sources)))
     # Pauses and failures are saved at once; validators wait until their posts are safe.
     run.fresh = after
+    write_guest_files(run, feeds.values())
+    write_sources(run, feeds, sources, known)
     run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
     run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
     run.save_state()
@@ -5131,7 +4931,7 @@ def collect(run: Run) -> None:
         run.report.news += news_of(rows[-1], states[key], after[key])
     totals = Counter(kind for kind, _ in kinds.elements())
     run.report.posts = {kind: totals[kind] for kind in ("new", "updated", "removed", "set_aside")}
-    run.report.posts["total"] = len(library.known.posts)
+    run.report.posts["total"] = len(known.posts)
 
 
 def commit(run: Run) -> None:
@@ -5184,7 +4984,7 @@ def build(run: Run) -> None:
         public = checkout.folder / "public"
         run.report.look = f"Look at it: python3 -m http.server -d {public} 8000"
     if aside:
-        total = sum(1 for _ in post_files(checkout.folder / run.section))
+        total = len(post_files(checkout.folder / run.section))
         known = run.report.posts or {"new": 0, "updated": 0, "removed": 0, "total": total}
         run.report.posts = known | {"set_aside": len(aside)}
         for stage in (commit, push):
@@ -5206,8 +5006,9 @@ def deploy(run: Run) -> None:
     target = run.open_target(
         config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
     )
+    posts = post_files(run.checkout.folder / run.section)
     options = SyncOptions(
-        section=config.section, posts=frozenset(Path(path).stem for path in run.state.posts),
+        section=config.section, posts=frozenset(Path(path).stem for path in posts),
         delete=config.delete, max_delete=config.max_delete, purged=run.has_cache, acl=config.acl,
         keep=config.state.removeprefix(config.deploy.rstrip("/") + "/"),
     )  # fmt: skip

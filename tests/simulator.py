@@ -79,7 +79,9 @@ class Site:
             post = replace(post, guid=each.entry.guid, title=each.entry.title)
         if post.keys != each.post.keys and post.feed == feed:
             post = replace(post, guid=each.entry.guid)
-        if post.feed == feed and superfeed.is_update(each.entry, post, self.now):
+        if post.feed == feed and superfeed.update_of(
+            each.entry, post.updated or post.date, self.now
+        ):
             post = replace(post, title=each.entry.title, updated=each.entry.updated)
         return post
 
