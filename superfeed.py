@@ -3511,12 +3511,15 @@ class Bucket:
     def put(self, upload: Upload, source: Path) -> None:
         """Write one object: by the short way, and by boto3 for whatever that cannot do."""
         self.made.append("put")
-        key, md5 = self.prefix + upload.key, file_md5(source)
+        key, is_short = self.prefix + upload.key, upload.size <= SHORT_BODY_MAX_BYTES
+        short = source.read_bytes() if is_short else b""
+        md5 = (
+            hashlib.md5(short, usedforsecurity=False).hexdigest() if is_short else file_md5(source)
+        )
         headers = {**upload.headers, "ContentMD5": b64encode(bytes.fromhex(md5)).decode()}
         metadata = {**upload.metadata, HASH_KEY: md5}
-        is_short = upload.size <= SHORT_BODY_MAX_BYTES
         with aws_errors(f"s3://{self.name}/{key}"):
-            if is_short and self._put_short(key, source.read_bytes(), headers, metadata):
+            if is_short and self._put_short(key, short, headers, metadata):
                 return
             with source.open("rb") as body:
                 self._client.put_object(
