@@ -1866,8 +1866,6 @@ HOME_PAGE = "index.html"
 HASH_KEY = "superfeed-md5"  # object metadata: MD5 of the body, for targets whose ETags are none
 RULES_KEY = "superfeed-rules"  # metadata of the home page alone: what rules the headers follow
 TEMPORARY = ".superfeed-tmp"  # suffix of a file that is being written into a folder
-MAX_PURGE_PATHS = 300  # more: everything
-PURGE_ALL = "/*"
 # Fixed, so that every machine sends the same. Feeds are plain XML: browsers show that, and
 # download application/rss+xml.
 CONTENT_TYPES = dict(
@@ -1895,16 +1893,9 @@ CACHE_CONTROL = {
 # Hugo writes style.<64 hex>.css and photo_hu_<16 hex>.png, bundlers app-<8 hex>.js. At least one
 # letter and one digit: 20261122 is a date.
 FINGERPRINT = r"(?:[._-]|_hu)(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{8,128}(?=[._])(?!.*/)"
+PAGER = r"(?:^|/)page/\d+/index\.html$"
 # The page of a post, `<section>/…/<slug>-<12 hex>`: a folder, or a file where URLs are ugly.
 OWN_PAGE = r"(?:^|/)(?i:%s)/(?:[^/]+/)*[a-z0-9-]+-[0-9a-f]{12}(?:/|\.(?:html|xml|json|txt|md)$)"
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """One file of the build."""
-
-    path: Path
-    size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -1919,7 +1910,7 @@ class Remote:
 class SyncOptions:
     """What the user decides about a deploy."""
 
-    section: str = ""  # superfeed's own section; empty: no page is its own
+    section: str  # superfeed's own
     posts: frozenset[str] = frozenset()  # names of its posts, where pages lie out of the section
     delete: bool = False  # also what is not superfeed's own
     max_delete: int = 256  # of those
@@ -1933,12 +1924,10 @@ class Upload:
     """One object to write, and why."""
 
     key: str
-    path: Path
     size: int  # bytes
     reason: str  # new, size, content or headers
-    content_type: str
-    cache_control: str
-    rules: str = ""  # of the home page alone
+    headers: Mapping[str, str]  # by the names of boto3's parameters
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -1980,42 +1969,37 @@ def header_rules(options: SyncOptions) -> str:
     return hashlib.sha256(repr(rules).encode()).hexdigest()[:16]
 
 
-def own_pages(section: str, keys: Iterable[str]) -> set[str]:
-    """Keys that only a post of superfeed's can have, and what a killed deploy left half-written."""
-    own = OWN_PAGE % re.escape(section)
-    return {key for key in keys if key.endswith(TEMPORARY) or (section and re.search(own, key))}
-
-
-def list_folders(keys: Iterable[str]) -> set[str]:
-    """Folders whose index.html is a list: pages lie below, or a feed beside it."""
-    folders = {""}
+def list_pages(keys: Iterable[str]) -> set[str]:
+    """Each index.html that is a list: of pages below its folder, or with a feed beside it."""
+    lists = {HOME_PAGE}
     for key in keys:
-        folder, _, name = key.rpartition("/")
-        if name == HOME_PAGE:
-            folder = folder.rpartition("/")[0]
-        elif name != "index.xml" and not name.endswith(PAGES):
-            continue
-        while folder not in folders:
-            folders.add(folder)
-            folder = folder.rpartition("/")[0]
-    return folders
+        if extension(key) in PAGES or key.endswith("index.xml"):
+            folder = key.removesuffix(f"/{HOME_PAGE}").rpartition("/")[0]
+            while (page := f"{folder}/{HOME_PAGE}".lstrip("/")) not in lists:
+                lists.add(page)
+                folder = folder.rpartition("/")[0]
+    return lists
 
 
 def upload_rank(key: str, lists: AbstractSet[str]) -> int:
     """0 assets, 1 pages, 2 what links to them (lists, feeds, sitemap), 3 the home page."""
     if key == HOME_PAGE:
         return 3
-    if extension(key) not in PAGES:
-        return 2 if extension(key) in DOCUMENTS else 0
-    folder, _, name = key.rpartition("/")
-    is_list = folder in lists or re.search(r"(?:^|/)page/\d+$", folder)
-    return 2 if is_list and name == HOME_PAGE else 1
+    if extension(key) in PAGES:
+        return 2 if key in lists or re.search(PAGER, key) else 1
+    return 2 if extension(key) in DOCUMENTS else 0
+
+
+def is_own(key: str, options: SyncOptions) -> bool:
+    """Tell whether a post of superfeed's made a key, or a deploy that was killed."""
+    page = OWN_PAGE % re.escape(options.section)
+    is_post = re.search(page, key) or not options.posts.isdisjoint(re.split("[/.]", key))
+    return bool(is_post) or key.endswith(TEMPORARY)
 
 
 def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...]:
     """Own pages always, all else on request and within the guard, or nothing at all."""
-    own = own_pages(options.section, gone)
-    own |= {key for key in gone if not options.posts.isdisjoint(re.split("[/.]", key))}
+    own = {key for key in gone if is_own(key, options)}
     others = gone - own - {options.keep} if options.delete else set()
     if len(others) > options.max_delete:
         raise SuperfeedError(
@@ -2026,65 +2010,56 @@ def plan_deletes(gone: AbstractSet[str], options: SyncOptions) -> tuple[str, ...
     return tuple(sorted(own | others))
 
 
-def upload_reason(file: LocalFile, there: Remote | None, *, same: bool, current: bool) -> str:
-    """Why a file must be written; empty: it need not."""
-    if there is None:
-        return "new"
-    if file.size != there.size:
-        return "size"
-    if not current:
-        return "headers"
-    return "" if same else "content"
+def plan_upload(
+    key: str, size: int, there: Remote | None, options: SyncOptions, *, current: bool
+) -> Upload:
+    """Say why a file that is not the same must be written, and with which headers."""
+    reason = "content" if current else "headers"
+    if there is None or there.size != size:
+        reason = "size" if there else "new"
+    cached = cache_control(key, purged=options.purged)
+    headers = {"ContentType": content_type(key), "CacheControl": cached}
+    headers |= {"ACL": options.acl} if options.acl else {}
+    metadata = {RULES_KEY: header_rules(options)} if key == HOME_PAGE else {}
+    return Upload(key, size, reason, headers, metadata)
 
 
 def plan_sync(
-    local: Mapping[str, LocalFile],
+    local: Mapping[str, int],
     remote: Mapping[str, Remote],
     same: AbstractSet[str],
     options: SyncOptions,
     *,
     current: bool = True,
 ) -> SyncPlan:
-    """Decide what makes the target match the build (DESIGN §9).
+    """Decide what makes the target match the build, whose files have these sizes (DESIGN §9).
 
-    `same` holds the keys whose bytes are known to be equal; `current` says whether the objects'
-    headers follow today's rules. SuperfeedError without a home page: that is no build.
+    `same` holds the keys that need no upload; `current` says whether the objects' headers follow
+    today's rules.
     """
-    if HOME_PAGE not in local:
-        raise SuperfeedError(
-            "deploy: there is no index.html in the build, so nothing was deployed",
-            "build the site first; a deploy never runs on a missing or half a build",
-        )
-    lists = list_folders(local)
+    lists = list_pages(local)
     groups: tuple[list[Upload], ...] = ([], [], [], [])
-    for key, file in sorted(local.items()):
-        reason = upload_reason(file, remote.get(key), same=key in same, current=current)
-        if reason:
-            rules = header_rules(options) if key == HOME_PAGE else ""
-            cache = cache_control(key, purged=options.purged)
-            upload = Upload(key, file.path, file.size, reason, content_type(key), cache, rules)
-            groups[upload_rank(key, lists)].append(upload)
+    for key in sorted(local.keys() - same):
+        upload = plan_upload(key, local[key], remote.get(key), options, current=current)
+        groups[upload_rank(key, lists)].append(upload)
     uploads = tuple(tuple(group) for group in groups if group)
-    deletes = plan_deletes(remote.keys() - local.keys(), options)
-    return SyncPlan(uploads, deletes, len(local) - sum(map(len, uploads)))
+    return SyncPlan(uploads, plan_deletes(remote.keys() - local.keys(), options), len(same))
 
 
 def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
     """Turn keys into percent-encoded paths of the site, whose own path is `base_path`.
 
     An index.html is two: readers ask for the folder, and a cache keeps it under that name or,
-    when a function or a default object rewrites the request first, as index.html. Which of the
-    two cannot be known from here, and the wrong one would leave a page stale for a day.
-    Above 300 paths one wildcard stands for all.
+    when a function or a default object rewrites the request first, as index.html.
     """
     base = f"/{base_path.strip('/')}/".replace("//", "/")
     paths = []
     for key in sorted(set(keys)):
         path = base + quote(key, safe="/~")
-        if f"/{key}".endswith(f"/{HOME_PAGE}"):
+        if path.endswith(f"/{HOME_PAGE}"):
             paths.append(path.removesuffix(HOME_PAGE))
         paths.append(path)
-    return paths if len(paths) <= MAX_PURGE_PATHS else [PURGE_ALL]
+    return paths
 
 
 ###############################################################################
@@ -2930,17 +2905,22 @@ def config_of_lines(text: str) -> dict[str, Any]:
 THREADS = 16  # requests at a time to a bucket; more gain nothing (tests/bench/deploy.py)
 SHORT_BODY_MAX_BYTES = 4 * 1024 * 1024  # larger files are streamed, not read into memory
 READ_TIMEOUT_S = 60.0
+HEADERS = {  # boto3's names for the headers of an upload
+    "ContentType": "Content-Type",
+    "CacheControl": "Cache-Control",
+    "ContentMD5": "Content-MD5",
+    "ACL": "x-amz-acl",
+}
 AWS_CURES = {
     "NoSuchBucket": "create the bucket, or correct the name in --deploy",
     "AccessDenied": "allow s3:ListBucket on the bucket; s3:GetObject, s3:PutObject and "
     "s3:DeleteObject on its objects; cloudfront:CreateInvalidation for --cloudfront",
     "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID or the profile",
-    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY: no quotes or spaces around it",
+    "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY",
     "ExpiredToken": "log in again (aws sso login); the next run goes on where this one stopped",
     "AccessControlListNotSupported": "leave --acl out: new buckets refuse ACLs; a bucket policy or "
     "CloudFront's origin access control lets readers in",
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
-    "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
     "ResourceNotFoundException": "check --token-from and its region",
     "ParameterNotFound": "check --token-from and its region",
@@ -2969,8 +2949,8 @@ def aws_errors(where: str) -> Iterator[None]:
         raise SuperfeedError(f"{where}: {error}", hint) from error
 
 
-def aws_client(service: str, endpoint_url: str = "", region: str = "") -> tuple[Any, Any]:
-    """Make a client of an AWS service; with it the credentials, none if there are none."""
+def aws_client(service: str, endpoint_url: str = "", region: str = "") -> Any:
+    """Make a client of an AWS service."""
     import boto3
     import botocore.session
     from botocore.config import Config
@@ -2991,10 +2971,9 @@ def aws_client(service: str, endpoint_url: str = "", region: str = "") -> tuple[
     session: Any = boto3.session.Session(botocore_session=core)
     try:
         where = {"endpoint_url": endpoint_url or None, "region_name": region or None}
-        client = session.client(service, config=config, **where)
+        return session.client(service, config=config, **where)
     except ValueError as error:
         raise ConfigError(str(error), "--endpoint-url takes https://HOST[:PORT]") from error
-    return client, session.get_credentials()
 
 
 def in_threads(
@@ -3013,50 +2992,34 @@ def file_md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def describe(upload: Upload, md5: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Headers and metadata of an object with this MD5."""
-    headers = {
-        "Content-Type": upload.content_type,
-        "Cache-Control": upload.cache_control,
-        "Content-MD5": b64encode(bytes.fromhex(md5)).decode(),
-    }
-    return headers, {HASH_KEY: md5} | ({RULES_KEY: upload.rules} if upload.rules else {})
-
-
 class Bucket:
     """A bucket, or what lies below a prefix in it. Keys are relative to the prefix."""
 
     keeps_headers = True
     threads = THREADS
 
-    def __init__(
-        self, name: str, prefix: str = "", *, endpoint_url: str = "", acl: str = ""
-    ) -> None:
-        import urllib3
-        from botocore.httpsession import where as certificates
+    def __init__(self, name: str, prefix: str = "", endpoint_url: str = "") -> None:
+        from botocore.httpsession import URLLib3Session
+        from botocore.utils import get_environ_proxies
 
-        self.name, self.acl = name, acl
+        self.name = name
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self.made: list[str] = []  # list.append is atomic, a counter is not
         with aws_errors(f"s3://{name}"):
-            self._client, self._credentials = aws_client("s3", endpoint_url)
-        self._client.meta.events.register("request-created.s3.ListObjectsV2", self._remember)
-        self.deletes_in_batches = ".amazonaws.com" in self._client.meta.endpoint_url
-        self._address = self._region = ""
-        self._pool = urllib3.PoolManager(
-            maxsize=THREADS,
-            timeout=urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-            retries=False,
-            ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates(),
-        )
+            self._client = aws_client("s3", endpoint_url)
+        self._client.meta.events.register("before-sign.s3.ListObjectsV2", self._remember)
+        ways: dict[str, Any] = {
+            "verify": os.environ.get("AWS_CA_BUNDLE") or True,
+            "proxies": get_environ_proxies(self._client.meta.endpoint_url),
+            "timeout": (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            "max_pool_connections": THREADS,
+        }
+        self._http = URLLib3Session(**ways)
 
-    def _remember(self, request: Any, **_: object) -> None:
-        """Keep address and region of a listing: where it worked, all else of the bucket is."""
-        from botocore.utils import get_environ_proxies
-
-        self._address = "" if get_environ_proxies(request.url) else request.url.split("?")[0]
-        signing = request.context.get("signing", {})
-        self._region = signing.get("region") or self._client.meta.region_name
+    def _remember(self, request: Any, request_signer: Any, **_: object) -> None:
+        """Keep where a listing goes and how it is signed: where it worked, an upload will."""
+        self._address = request.url.split("?")[0].rstrip("/")
+        self._signer, self._signing = request_signer, request.context.get("signing", {})
 
     def list(self) -> dict[str, Remote]:
         """Every object below the prefix; folder markers are nobody's."""
@@ -3078,70 +3041,50 @@ class Bucket:
             answer = self._client.head_object(Bucket=self.name, Key=self.prefix + key)
         return {name.lower(): value for name, value in answer.get("Metadata", {}).items()}
 
-    def put(self, upload: Upload) -> None:
+    def put(self, upload: Upload, source: Path) -> None:
         """Write one object: by the short way, and by boto3 for whatever that cannot do."""
         self.made.append("put")
-        key = self.prefix + upload.key
-        if upload.size <= SHORT_BODY_MAX_BYTES and self._put_short(key, upload):
-            return
-        headers, metadata = describe(upload, file_md5(upload.path))
-        fields = {name.replace("-", ""): text for name, text in headers.items()}
-        fields |= {"ACL": self.acl} if self.acl else {}
-        with aws_errors(f"s3://{self.name}/{key}"), upload.path.open("rb") as body:
-            self._client.put_object(
-                Bucket=self.name, Key=key, Body=body, Metadata=metadata, **fields
-            )
+        key, is_short = self.prefix + upload.key, upload.size <= SHORT_BODY_MAX_BYTES
+        short = source.read_bytes() if is_short else b""
+        md5 = (
+            hashlib.md5(short, usedforsecurity=False).hexdigest() if is_short else file_md5(source)
+        )
+        headers = {**upload.headers, "ContentMD5": b64encode(bytes.fromhex(md5)).decode()}
+        metadata = {**upload.metadata, HASH_KEY: md5}
+        with aws_errors(f"s3://{self.name}/{key}"):
+            if is_short and self._put_short(key, short, headers, metadata):
+                return
+            with source.open("rb") as body:
+                self._client.put_object(
+                    Bucket=self.name, Key=key, Body=body, Metadata=metadata, **headers
+                )
 
-    def _put_short(self, key: str, upload: Upload) -> bool:
+    def _put_short(
+        self, key: str, body: bytes, headers: Mapping[str, str], metadata: Mapping[str, str]
+    ) -> bool:
         """Sign and send one PUT; anything but 200 is left to boto3: retries, redirects, errors.
 
-        boto3's layers cost 1.1 ms of CPU an object, and threads do not help; this costs 0.4.
+        boto3's layers cost twice the CPU, and threads do not help.
         """
-        from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from urllib3.exceptions import HTTPError
+        from botocore.exceptions import BotoCoreError
 
-        if not self._address or not self._credentials:
-            return False
-        body = upload.path.read_bytes()
-        headers, metadata = describe(upload, hashlib.md5(body, usedforsecurity=False).hexdigest())
-        headers |= {f"x-amz-meta-{name}": text for name, text in metadata.items()}
-        headers |= {"x-amz-acl": self.acl} if self.acl else {}
-        url = f"{self._address.rstrip('/')}/{quote(key, safe='/~')}"
-        request = AWSRequest("PUT", url, headers, body)
-        with aws_errors(f"s3://{self.name}"):
-            credentials = self._credentials.get_frozen_credentials()
-            S3SigV4Auth(credentials, "s3", self._region).add_auth(request)
-        sent = dict(request.headers.items())
+        sent = {HEADERS[name]: text for name, text in headers.items()}
+        sent |= {f"x-amz-meta-{name}": text for name, text in metadata.items()}
+        request = AWSRequest("PUT", f"{self._address}/{quote(key, safe='/~')}", sent, body)
+        request.context = {"signing": self._signing}
         try:
-            answer = self._pool.request("PUT", url, body=body, headers=sent, redirect=False)
-        except HTTPError as error:
+            self._signer.sign("PutObject", request)
+            return bool(self._http.send(request.prepare()).status_code == HTTPStatus.OK)
+        except BotoCoreError as error:
             log.debug("%s: %s; once more by boto3", key, error)
             return False
-        return answer.status == HTTPStatus.OK
 
-    def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects, 1,000 at a time on AWS.
-
-        Elsewhere one by one: DeleteObjects needs a checksum that many servers do not know.
-        """
-        size = 1000 if self.deletes_in_batches else 1
-        batches = [keys[start : start + size] for start in range(0, len(keys), size)]
-        for _ in in_threads(self._delete, batches):
-            self.made.append("delete")
-
-    def _delete(self, keys: Sequence[str]) -> None:
-        from botocore.exceptions import ClientError
-
-        names = [self.prefix + key for key in keys]
-        with aws_errors(f"s3://{self.name}/{names[0]}"):
-            if not self.deletes_in_batches:
-                self._client.delete_object(Bucket=self.name, Key=names[0])
-                return
-            batch = {"Objects": [{"Key": name} for name in names], "Quiet": True}
-            answer = self._client.delete_objects(Bucket=self.name, Delete=batch)
-            for error in answer.get("Errors", ()):
-                raise ClientError({"Error": error}, "DeleteObjects")
+    def delete(self, key: str) -> None:
+        """Remove an object. DeleteObjects needs a checksum that many servers do not know."""
+        self.made.append("delete")
+        with aws_errors(f"s3://{self.name}/{self.prefix}{key}"):
+            self._client.delete_object(Bucket=self.name, Key=self.prefix + key)
 
 
 def read_token(identifier: str) -> str:
@@ -3149,7 +3092,7 @@ def read_token(identifier: str) -> str:
     _, _, service, region, _ = f"{identifier}::::".split(":", 4)
     is_parameter = service == "ssm"
     with aws_errors(f"cannot read the git token from {identifier}"):
-        client, _ = aws_client("ssm" if is_parameter else "secretsmanager", region=region)
+        client = aws_client("ssm" if is_parameter else "secretsmanager", region=region)
         if is_parameter:
             name = identifier.partition(":parameter")[2]
             found = client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
@@ -3268,7 +3211,7 @@ class ObjectStore:
     def __init__(self, address: str, endpoint_url: str) -> None:
         self.place = address
         self.bucket, _, self.key = address.removeprefix("s3://").partition("/")
-        self.client, _ = aws_client("s3", endpoint_url)
+        self.client = aws_client("s3", endpoint_url)
 
     def read(self) -> str:
         """Return the object's text, empty when there is none; a fault is only a warning."""
@@ -3342,32 +3285,15 @@ def load_state(store: Store | DryStore) -> State:
 ###############################################################################
 
 
-@contextmanager
-def file_errors() -> Iterator[None]:
-    """Turn what the file system refuses into a SuperfeedError."""
-    try:
-        yield
-    except OSError as error:
-        hint = "see that superfeed may read and write there, and that the disk has room"
-        raise SuperfeedError(
-            f"deploy: {error.filename}: {error.strerror or error}", hint
-        ) from error
-
-
-@file_errors()
-def local_files(root: Path) -> dict[str, LocalFile]:
-    """Find every file below a folder by key, hidden ones too; none when there is no folder."""
+def local_files(root: Path) -> dict[str, int]:
+    """Size in bytes of every file below a folder, hidden ones too; none without the folder."""
 
     def fail(error: OSError) -> None:
         raise error  # os.walk would leave the folder out, and its pages would look gone
 
-    found = {}
-    for folder, _, names in os.walk(root, onerror=fail) if root.exists() else ():
-        for name in names:
-            path = Path(folder, name)
-            with suppress(FileNotFoundError):  # a link that leads nowhere
-                found[path.relative_to(root).as_posix()] = LocalFile(path, path.stat().st_size)
-    return found
+    walk = os.walk(root, onerror=fail) if root.exists() else ()
+    paths = [Path(folder, name) for folder, _, names in walk for name in names]
+    return {path.relative_to(root).as_posix(): path.lstat().st_size for path in paths}
 
 
 class Folder:
@@ -3383,48 +3309,42 @@ class Folder:
     def list(self) -> dict[str, Remote]:
         """Every file below the folder."""
         self.made.append("list")
-        return {key: Remote(file.size) for key, file in local_files(self.root).items()}
+        return {key: Remote(size) for key, size in local_files(self.root).items()}
 
     def head(self, key: str) -> dict[str, str]:
         """Hash the file itself: folders keep no metadata."""
         return {HASH_KEY: file_md5(self.root / key)}
 
-    def put(self, upload: Upload) -> None:
+    def put(self, upload: Upload, source: Path) -> None:
         """Write beside the old file, then take its place: no reader meets half a file."""
         self.made.append("put")
         path = self.root / upload.key
         half = path.with_name(f".{path.name}{TEMPORARY}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(upload.path, half)
+        shutil.copyfile(source, half)
         half.replace(path)
 
-    def delete(self, keys: Sequence[str]) -> None:
-        """Remove files, and the folders that are empty then; the root has a home page."""
-        for key in keys:
-            self.made.append("delete")
-            path = self.root / key
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # not empty
-                os.removedirs(path.parent)
+    def delete(self, key: str) -> None:
+        """Remove a file, and the folders that are empty then; the root has a home page."""
+        self.made.append("delete")
+        path = self.root / key
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # not empty
+            os.removedirs(path.parent)
 
 
 class DryTarget:
-    """A target that is read, and told about instead of written."""
+    """A target that is read and never written."""
 
-    threads = 1  # in the plan's order
+    def __init__(self, target: Bucket | Folder) -> None:
+        self.list, self.head, self.made = target.list, target.head, target.made
+        self.keeps_headers, self.threads = target.keeps_headers, target.threads
 
-    def __init__(self, target: Bucket | Folder, say: Callable[[str], None]) -> None:
-        self._say, self.keeps_headers, self.made = say, target.keeps_headers, target.made
-        self.list, self.head = target.list, target.head
+    def put(self, upload: Upload, source: Path) -> None:
+        """Write nothing."""
 
-    def put(self, upload: Upload) -> None:
-        """Say what would be written, and why."""
-        self._say(f"upload {upload.key} ({upload.reason})")
-
-    def delete(self, keys: Sequence[str]) -> None:
-        """Say what would be removed."""
-        for key in keys:
-            self._say(f"delete {key}")
+    def delete(self, key: str) -> None:
+        """Remove nothing."""
 
 
 Target = Bucket | Folder | DryTarget
@@ -3441,16 +3361,11 @@ class DeployResult:
     requests: dict[str, int]  # list, head, put, delete
 
 
-def open_target(
-    spec: str, public: Path, *, endpoint_url: str = "", acl: str = ""
-) -> Bucket | Folder:
-    """Open `s3://BUCKET[/PREFIX]` or a folder. ConfigError when it cannot be one."""
-    scheme, found, rest = spec.partition("://")
-    name, _, prefix = rest.partition("/")
-    if scheme.lower() == "s3" and name:
-        return Bucket(name, prefix, endpoint_url=endpoint_url, acl=acl)
-    if found:
-        raise ConfigError(f"--deploy {spec}: no target", "s3://BUCKET[/PREFIX], or a folder")
+def open_target(spec: str, public: Path, endpoint_url: str = "") -> Bucket | Folder:
+    """Open `s3://BUCKET[/PREFIX]` or a folder. ConfigError when the build lies in it."""
+    if spec.startswith("s3://"):
+        name, _, prefix = spec.removeprefix("s3://").partition("/")
+        return Bucket(name, prefix, endpoint_url)
     root, build = Path(spec).resolve(), public.resolve()
     if root.is_relative_to(build) or build.is_relative_to(root):
         raise ConfigError(
@@ -3462,7 +3377,8 @@ def open_target(
 
 def same_content(
     target: Target,
-    local: Mapping[str, LocalFile],
+    public: Path,
+    local: Mapping[str, int],
     remote: Mapping[str, Remote],
     home: Mapping[str, str],
 ) -> set[str]:
@@ -3470,41 +3386,45 @@ def same_content(
 
     ETags of KMS buckets look like MD5s and are none: the home page's own gives them away.
     """
-    keys = [key for key, file in local.items() if key in remote and file.size == remote[key].size]
+    keys = [key for key, size in local.items() if key in remote and size == remote[key].size]
     trusted = HASH_KEY in home and home[HASH_KEY] == remote[HOME_PAGE].etag
     md5s = {key: remote[key].etag for key in keys if trusted and "-" not in remote[key].etag}
     unknown = [key for key in keys if key not in md5s]
     heads = in_threads(target.head, unknown, target.threads)
     md5s |= {key: head.get(HASH_KEY, "") for key, head in zip(unknown, heads, strict=True)}
-    return {key for key in keys if md5s[key] == file_md5(local[key].path)}
+    return {key for key in keys if md5s[key] == file_md5(public / key)}
 
 
-@file_errors()
 def plan_deploy(target: Target, public: Path, options: SyncOptions) -> SyncPlan:
     """Look at build and target, and plan. Costs one listing and one HEAD when ETags are MD5s."""
     local = local_files(public)
+    if HOME_PAGE not in local:
+        raise SuperfeedError(
+            "deploy: there is no index.html in the build, so nothing was deployed",
+            "build the site first; a deploy never runs on a missing or half a build",
+        )
     for key in local:
-        if not key.isascii() and re.search("[\udc80-\udcff]", key):
+        if re.search("[\udc80-\udcff]", key):
             raise SuperfeedError(f"deploy: {key!a}: the name is no UTF-8", "rename the file")
-    remote = target.list() if HOME_PAGE in local else {}
+    remote = target.list()
     home = target.head(HOME_PAGE) if target.keeps_headers and HOME_PAGE in remote else {}
     current = not target.keeps_headers or home.get(RULES_KEY) == header_rules(options)
-    same = same_content(target, local, remote, home) if current else set()
+    same = same_content(target, public, local, remote, home) if current else set()
     return plan_sync(local, remote, same, options, current=current)
 
 
-@file_errors()
 def apply_plan(
-    target: Target, plan: SyncPlan, tell: Callable[[Upload], None] = lambda _: None
+    target: Target, public: Path, plan: SyncPlan, tell: Callable[[str], None] = lambda _: None
 ) -> DeployResult:
     """Carry a plan out, group by group; the first failure stops the rest and raises."""
     uploads = [upload for group in plan.groups for upload in group]
     for group in plan.groups:
-        done = in_threads(target.put, group, target.threads)
+        done = in_threads(lambda one: target.put(one, public / one.key), group, target.threads)
         for upload, _ in zip(group, done, strict=True):
-            tell(upload)
-    if plan.delete:
-        target.delete(plan.delete)
+            effect.info("upload %s (%s)", upload.key, upload.reason)
+            tell(upload.key)
+    for key, _ in zip(plan.delete, in_threads(target.delete, plan.delete), strict=True):
+        effect.info("delete %s", key)
     return DeployResult(
         uploaded=len(uploads),
         deleted=len(plan.delete),
@@ -3518,7 +3438,8 @@ def apply_plan(
 # Edges: purges
 ###############################################################################
 
-CLOUDFRONT_MAX_PATHS = 15  # each costs half a cent after 1,000 a month, and so does PURGE_ALL
+CLOUDFRONT_MAX_PATHS = 15  # each costs half a cent after 1,000 a month, and so does a wildcard
+CLOUDFLARE_MAX_PATHS = 300
 CLOUDFLARE_BATCH = 30  # allowed on every plan
 CLOUDFLARE_MAX_WAIT_S = 120
 
@@ -3547,77 +3468,50 @@ def call_hook(flag: str, url: str, body: str = "") -> None:
         raise SuperfeedError(f"{where}: HTTP {answer.status}", "check the address")
 
 
-@dataclass(frozen=True)
-class CloudFront:
-    """A distribution."""
-
-    distribution: str
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Invalidate paths, above 15 everything: a wildcard is billed as one path."""
-        items = list(paths) if len(paths) <= CLOUDFRONT_MAX_PATHS else [PURGE_ALL]
-        batch = {
-            "Paths": {"Quantity": len(items), "Items": items},
-            "CallerReference": f"superfeed-{time.time_ns()}",
-        }
-        with aws_errors(f"CloudFront {self.distribution}"):
-            client, _ = aws_client("cloudfront")
-            client.create_invalidation(DistributionId=self.distribution, InvalidationBatch=batch)
+def purge_cloudfront(distribution: str, paths: Sequence[str]) -> None:
+    """Invalidate paths, above 15 everything: a wildcard is billed as one path."""
+    items = list(paths) if len(paths) <= CLOUDFRONT_MAX_PATHS else ["/*"]
+    batch = {
+        "Paths": {"Quantity": len(items), "Items": items},
+        "CallerReference": f"superfeed-{time.time_ns()}",
+    }
+    with aws_errors(f"CloudFront {distribution}"):
+        client = aws_client("cloudfront")
+        client.create_invalidation(DistributionId=distribution, InvalidationBatch=batch)
 
 
-class Cloudflare:
-    """A zone. Its token is sent to the API and to nobody else."""
-
-    def __init__(self, zone: str, token: str, site_url: str) -> None:
-        api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
-        self._url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
-        self._token = mask(token)
-        self._scheme, self._host, *_ = urlsplit(site_url)
-
-    def purge(self, paths: Sequence[str]) -> None:
-        """Purge addresses 30 at a time, above 300 everything."""
-        if PURGE_ALL in paths or len(paths) > MAX_PURGE_PATHS:
-            return self._post({"purge_everything": True})
-        if not self._host:
-            raise SuperfeedError(
-                "Cloudflare: the site's address names no host", "set baseURL, or --base-url"
-            )
-        for start in range(0, len(paths), CLOUDFLARE_BATCH):
-            batch = paths[start : start + CLOUDFLARE_BATCH]
-            self._post({"files": [f"{self._scheme}://{self._host}{path}" for path in batch]})
-        return None
-
-    def _post(self, body: dict[str, object]) -> None:
-        """Send one request, and again after the pause a 429 asks for, two minutes in all."""
-        give_up = time.monotonic() + CLOUDFLARE_MAX_WAIT_S
-        headers = {"Authorization": f"Bearer {self._token}"}
-        while True:
-            answer = ask("POST", self._url, "Cloudflare", headers=headers, json=body)
-            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-                break
-            pause = answer.headers.get("Retry-After", "")
-            pause_s = max(1, int(pause)) if pause.isdecimal() else 10
-            if time.monotonic() + pause_s > give_up:
-                hint = "the next run tries again"
-                raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", hint)
-            time.sleep(pause_s)
-        if answer.status != HTTPStatus.OK:
-            text = masked(answer.data[:300].decode(errors="replace"))
-            raise SuperfeedError(
-                f"Cloudflare: HTTP {answer.status}: {text}",
-                "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge it",
-            )
+def purge_cloudflare(zone: str, token: str, site_url: str, paths: Sequence[str]) -> None:
+    """Purge a zone's addresses, 30 at a time, above 300 everything."""
+    scheme, host, *_ = urlsplit(site_url)
+    if not host:
+        hint = "set baseURL, or --base-url"
+        raise SuperfeedError("Cloudflare: the site's address names no host", hint)
+    if len(paths) > CLOUDFLARE_MAX_PATHS:
+        return ask_cloudflare(zone, token, {"purge_everything": True})
+    for start in range(0, len(paths), CLOUDFLARE_BATCH):
+        batch = paths[start : start + CLOUDFLARE_BATCH]
+        ask_cloudflare(zone, token, {"files": [f"{scheme}://{host}{path}" for path in batch]})
+    return None
 
 
-@dataclass(frozen=True)
-class PurgeUrl:
-    """An address that purges when it is fetched."""
-
-    url: str = field(repr=False)
-
-    def purge(self, _paths: Sequence[str]) -> None:
-        """Fetch the address."""
-        call_hook("--purge-url", self.url)
+def ask_cloudflare(zone: str, token: str, body: dict[str, object]) -> None:
+    """Send one request, and again after the pause a 429 asks for, two minutes in all."""
+    api = os.environ.get("CLOUDFLARE_API_URL") or "https://api.cloudflare.com/client/v4"
+    url = f"{api.rstrip('/')}/zones/{quote(zone, safe='')}/purge_cache"
+    headers = {"Authorization": f"Bearer {mask(token)}"}
+    give_up = time.monotonic() + CLOUDFLARE_MAX_WAIT_S
+    answer = ask("POST", url, "Cloudflare", headers=headers, json=body)
+    while answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        pause = answer.headers.get("Retry-After", "")
+        pause_s = max(1, int(pause)) if pause.isdecimal() else 10
+        if time.monotonic() + pause_s > give_up:
+            break
+        time.sleep(pause_s)
+        answer = ask("POST", url, "Cloudflare", headers=headers, json=body)
+    if answer.status != HTTPStatus.OK:
+        text = masked(answer.data[:300].decode(errors="replace"))
+        hint = "check the zone's id in --cloudflare, and that CLOUDFLARE_API_TOKEN may purge it"
+        raise SuperfeedError(f"Cloudflare: HTTP {answer.status}: {text}", hint)
 
 
 ###############################################################################
@@ -5003,9 +4897,7 @@ def deploy(run: Run) -> None:
             "set baseURL in the site's hugo.toml, or --base-url",
         )
     public = run.checkout.folder / "public"
-    target = run.open_target(
-        config.deploy, public, endpoint_url=config.endpoint_url, acl=config.acl
-    )
+    target = run.open_target(config.deploy, public, config.endpoint_url)
     posts = post_files(run.checkout.folder / run.section)
     options = SyncOptions(
         section=config.section, posts=frozenset(Path(path).stem for path in posts),
@@ -5018,22 +4910,22 @@ def deploy(run: Run) -> None:
         run.state.owed = sorted({*run.state.owed, *plan.changed_keys})
         run.save_state()
     with run.progress("uploading", sum(map(len, plan.groups))) as tell:
-        result = apply_plan(target, plan, lambda upload: tell(upload.key))
+        result = apply_plan(target, public, plan, tell)
     run.report.deploy = asdict(result)
 
 
-def open_purges(run: Run) -> Iterator[CloudFront | Cloudflare | PurgeUrl]:
-    """Yield the caches in front; none are touched in a dry run."""
+def purge_caches(run: Run, paths: Sequence[str]) -> None:
+    """Purge paths from every cache in front; from none in a dry run."""
     config = run.config
     if config.dry_run:
         return
     if config.cloudfront:
-        yield CloudFront(config.cloudfront)
+        purge_cloudfront(config.cloudfront, paths)
     if config.cloudflare:
         token = os.environ["CLOUDFLARE_API_TOKEN"]
-        yield Cloudflare(config.cloudflare, token, run.base_url)
+        purge_cloudflare(config.cloudflare, token, run.base_url, paths)
     if config.purge_url:
-        yield PurgeUrl(config.purge_url)
+        call_hook("--purge-url", config.purge_url)
 
 
 def purge(run: Run) -> None:
@@ -5048,8 +4940,7 @@ def purge(run: Run) -> None:
     for path in paths:
         effect.info("purge %s", path)
     try:
-        for cache_in_front in open_purges(run):
-            cache_in_front.purge(paths)
+        purge_caches(run, paths)
     except SuperfeedError as error:
         hint = f"{error.hint}; the purge stays owed: the next run tries it first"
         raise SuperfeedError(str(error), hint.removeprefix("; ")) from error
@@ -5072,7 +4963,10 @@ def pay_debts(run: Run) -> None:
 # Main
 ###############################################################################
 
-MACHINES_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR)
+MACHINES_FAULTS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST,
+    errno.EISDIR, errno.ENAMETOOLONG,
+)  # fmt: skip
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5179,9 +5073,9 @@ def sandbox(config: Config) -> Iterator[Config]:
         yield replace(config, site=twin, feeds=feeds)
 
 
-def open_dry_target(*spec: Any, **options: Any) -> DryTarget:
-    """Open a target that is read, and told about instead of written."""
-    return DryTarget(open_target(*spec, **options), effect.info)
+def open_dry_target(*spec: Any) -> DryTarget:
+    """Open a target that is read and never written."""
+    return DryTarget(open_target(*spec))
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:

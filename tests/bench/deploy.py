@@ -52,7 +52,7 @@ import superfeed
 public, bucket, endpoint = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 target = superfeed.open_target(bucket, public, endpoint_url=endpoint)
 options = superfeed.SyncOptions(section="feeds")
-superfeed.apply_plan(target, superfeed.plan_deploy(target, public, options))
+superfeed.apply_plan(target, public, superfeed.plan_deploy(target, public, options))
 """
 
 
