@@ -3630,120 +3630,28 @@ class State:
     settings: str = ""  # the flags that decide which entries become posts
 
 
+def sealed(text: str) -> str:
+    """End a JSON object with the checksum of all that stands before it."""
+    return f'{text},"sha256":"{hashlib.sha256(text.encode()).hexdigest()}"}}'
+
+
 def state_text(state: State) -> str:
     """Return a state as JSON."""
     feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
     parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
-    return json.dumps(parts, separators=(",", ":"))
-
-
-def fits(known: State | FeedState) -> bool:
-    """Tell whether every field is of the type it starts with."""
-    blank = type(known)()
-    names = [item.name for item in fields(known)]
-    return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
-
-
-def has_form(state: State) -> bool:
-    """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
-    if not fits(state) or not all(map(fits, state.feeds.values())):
-        return False
-    kinds = (int, int, str, list, str, str, str, str, bool)  # of a row: see post_row
-    rows = [row for row in state.posts.values() if tuple(map(type, row)) == kinds]
-    others = [row for row in state.posts.values() if tuple(map(type, row)) == kinds[:2]]
-    words = itertools.chain(state.owed, state.hosts.values(), *(row[3] for row in rows))
-    moments = [*state.hosts.values(), *(row[at] for row in rows for at in (6, 7))]
-    for known in state.feeds.values():
-        moments += known.failing_since, known.retry_at, known.newest
-    return (
-        len(rows) + len(others) == len(state.posts)
-        and all(type(word) is str for word in words)
-        and all(bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments))
-    )
+    return sealed(json.dumps(parts, separators=(",", ":"))[:-1])
 
 
 def parse_state(text: str) -> State:
-    """Read a state back. Raises ValueError when it is damaged or of a newer version."""
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.pop("version", None) != STATE_VERSION:
+    """Read a state back. Raises ValueError when it is damaged or of another version."""
+    if text != sealed(text.rpartition(',"sha256"')[0]):
+        raise ValueError("it is damaged")
+    parts = json.loads(text)
+    if parts.pop("version") != STATE_VERSION:
         raise ValueError("it is of another version of superfeed")
-    try:
-        feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
-        state = State(feeds=feeds, **data)
-        sound = has_form(state)
-    except (TypeError, AttributeError, KeyError, ValueError):
-        sound = False
-    if not sound:
-        raise ValueError("it is not in superfeed's form")
-    return state
-
-
-class FileStore:
-    """A state kept in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.place = str(path)
-
-    def read(self) -> str:
-        """Return the text, empty when there is none."""
-        try:
-            return self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise SuperfeedError(
-                f"cannot read {self.path}: {error.strerror}", "see --state"
-            ) from error
-
-    def write(self, text: str) -> None:
-        """Write the text whole or not at all. Raises SuperfeedError."""
-        try:
-            write_whole(self.path, text)
-        except OSError as error:
-            raise SuperfeedError(
-                f"cannot write {self.path}: {error.strerror}", "see --state"
-            ) from error
-
-    def set_aside(self) -> None:
-        """Keep a file that cannot be used under another name."""
-        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
-
-
-class ObjectStore:
-    """A state kept in an S3 object, private to its bucket's owner."""
-
-    def __init__(self, address: str, endpoint_url: str) -> None:
-        self.place = address
-        self.bucket, _, self.key = address.removeprefix("s3://").partition("/")
-        self.client, _ = aws_client("s3", endpoint_url)
-
-    def read(self) -> str:
-        """Return the object's text, empty when there is none; a fault is only a warning."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
-            return str(body.decode("utf-8", "replace"))
-        except (BotoCoreError, ClientError) as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code")
-            if code not in ("NoSuchKey", "404"):
-                log.warning("no state from %s: %s", self.place, error)
-            return ""
-
-    def write(self, text: str) -> None:
-        """Write the object. Raises SuperfeedError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.client.put_object(
-                Bucket=self.bucket, Key=self.key, Body=text.encode(), ContentType="application/json"
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise SuperfeedError(f"cannot save the state to {self.place}: {error}") from error
-
-    def set_aside(self) -> None:
-        """The next save replaces it."""
+    del parts["sha256"]
+    feeds = {key: FeedState(**known) for key, known in parts.pop("feeds").items()}
+    return State(feeds, **parts)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -3754,34 +3662,70 @@ def write_whole(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-class DryStore:
-    """A state that is read and never written."""
+class FileStore:
+    """A state kept in a file."""
 
-    def __init__(self, store: Store) -> None:
-        self.place, self.read = store.place, store.read
+    def __init__(self, path: Path, place: str = "") -> None:
+        self.path = path
+        self.place = place or str(path)
+
+    def read(self) -> str:
+        """Return the text, empty when there is none."""
+        return self.path.read_text("utf-8", "replace") if self.path.is_file() else ""
 
     def write(self, text: str) -> None:
-        """Write nothing."""
+        """Write the text. Raises SuperfeedError."""
+        try:
+            write_whole(self.path, text)
+        except OSError as error:
+            message = f"cannot write {self.path}: {error.strerror}"
+            raise SuperfeedError(message, "see --state") from error
 
     def set_aside(self) -> None:
-        """Leave it where it is."""
+        """Keep a text that cannot be used under another name."""
+        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
+
+
+class ObjectStore:
+    """A state kept in an S3 object, private to its bucket's owner."""
+
+    def __init__(self, address: str, endpoint_url: str) -> None:
+        self.place = address
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        self.names = {"Bucket": bucket, "Key": key}
+        self.client, _ = aws_client("s3", endpoint_url)
+
+    def read(self) -> str:
+        """Return the text, empty when there is none; that is a warning, and so is any fault."""
+        try:
+            with aws_errors(f"no state from {self.place}"):
+                body: bytes = self.client.get_object(**self.names)["Body"].read()
+        except SuperfeedError as error:
+            log.warning("%s", error)
+            return ""
+        return body.decode("utf-8", "replace")
+
+    def write(self, text: str) -> None:
+        """Write the text. Raises SuperfeedError."""
+        with aws_errors(f"cannot save the state to {self.place}"):
+            self.client.put_object(**self.names, Body=text.encode(), ContentType="application/json")
+
+    def set_aside(self) -> None:
+        """The next save replaces it."""
 
 
 Store = FileStore | ObjectStore
 
 
-def load_state(store: Store | DryStore) -> State:
+def load_state(store: Store) -> State:
     """Read the state; what cannot be used is set aside with a warning."""
     text = store.read()
-    if not text:
-        return State()
     try:
-        return parse_state(text)
+        return parse_state(text) if text else State()
     except ValueError as error:
         store.set_aside()
-        log.warning(
-            "the state in %s is set aside (%s): all feeds are read anew", store.place, error
-        )
+        told = "the state in %s is set aside (%s): all feeds are read anew"
+        log.warning(told, store.place, error)
         return State()
 
 
@@ -4521,7 +4465,7 @@ class Run:
     report: Report
     checkout: Checkout
     hugo: Hugo
-    store: Store | DryStore
+    store: Store
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool  # the run before this one, and nothing it left has been cleared away
@@ -5732,8 +5676,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout = Checkout(config.site, config.branch, {}, dry=config.dry_run)
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        kept = open_store(config, checkout)
-        store = DryStore(kept) if config.dry_run else kept
+        store = open_store(config, checkout, spool)
         hugo = Hugo(binary, config.site, is_wanted=bool(config.hugo))
         run = Run(
             config, report.started, report, checkout, hugo, store, open_,
@@ -5749,7 +5692,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
     """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
     feeds = read_feeds(config.feeds)
     with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
-        store = DryStore(FileStore(Path(spool, "state.json")))
+        store = FileStore(Path(spool, "state.json"))
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
             Hugo("", config.site), store, open_target, Path(spool), was_killed=False,
@@ -5799,11 +5742,17 @@ def ping(config: Config, text: str, *, failed: bool) -> None:
         log.warning("%s", error)
 
 
-def open_store(config: Config, checkout: Checkout) -> Store:
-    """Return where the state is kept: the checkout's git directory, a file, or an S3 object."""
+def open_store(config: Config, checkout: Checkout, spool: Path) -> Store:
+    """Return where the state is kept; in a dry run a copy, which goes with the run."""
+    path = Path(config.state) if config.state else checkout.own_folder / "state.json"
+    store: Store = FileStore(path)
     if config.state.startswith("s3://"):
-        return ObjectStore(config.state, config.endpoint_url)
-    return FileStore(Path(config.state) if config.state else checkout.own_folder / "state.json")
+        store = ObjectStore(config.state, config.endpoint_url)
+    if not config.dry_run:
+        return store
+    twin = FileStore(spool / "state.json", store.place)
+    twin.write(store.read())
+    return twin
 
 
 @contextmanager

@@ -107,18 +107,6 @@ def test_a_state_elsewhere_is_saved_after_the_push(place):
     assert state.exists()
 
 
-FULL = '{"version":1,"feeds":{},"hosts":{},"owed":[],"posts":{},"commit":"","settings":""}'
-ROW = '[1,2,"f",["k"],"guid","title","2026-01-01T00:00:00Z","",false]'
-
-
-def with_row(row):
-    return FULL.replace('"posts":{}', f'"posts":{{"a.md":{row}}}')
-
-
-def test_a_row_of_a_post_is_read_back():
-    assert len(sf.parse_state(with_row(ROW)).posts["a.md"]) == 9
-
-
 @pytest.mark.parametrize(
     "damage",
     [
@@ -128,27 +116,10 @@ def test_a_row_of_a_post_is_read_back():
         lambda _text: "null",
         lambda _text: "[]",
         lambda _text: "{}",
-        lambda text: text.replace('"version":1', '"version":2'),
+        lambda text: sf.sealed(text.replace(":1,", ":2,", 1).rpartition(',"sha256"')[0]),
         lambda text: text.replace('"hosts"', '"moons"'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":[]'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":1}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"failures":"many"}}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"retry_at":"soon"}}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"retry_at":"2026-01-01"}}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"newest":"soon"}}'),
-        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":"soon"}'),
-        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":null}'),
-        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":7}'),
-        lambda _text: FULL.replace('"posts":{}', '"posts":{"a.md":7}'),
-        lambda _text: FULL.replace('"posts":{}', '"posts":{"a.md":[1]}'),
-        lambda _text: with_row(ROW.replace('"f"', "null")),
-        lambda _text: with_row(ROW.replace('"k"', "7")),
-        lambda _text: with_row(ROW.replace("2026-", "2026/")),
-        lambda _text: with_row(ROW.replace("Z", "")),
-        lambda _text: with_row(ROW.replace("false", '"no"')),
-        lambda _text: FULL.replace('"owed":[]', '"owed":{}'),
-        lambda _text: FULL.replace('"owed":[]', '"owed":[7]'),
-        lambda _text: FULL.replace('"commit":""', '"commit":null'),
+        lambda text: text.replace('"failures":0', '"failures":"many"'),
+        lambda text: text.replace("}", "} ", 1),
     ],
 )
 def test_a_state_that_cannot_be_used_is_set_aside(damage, caplog, monkeypatch, tmp_path):
