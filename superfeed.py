@@ -40,7 +40,6 @@ was killed.
     Posts                     Entry -> the text of a file; a file -> Post
     Fetching                  what to ask, and what an answer means for the next run
     Sync plan                 two listings -> what to upload, delete and purge
-    HTTP answers              names to addresses, failures to words
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
     Edges: git                the checkout
@@ -108,7 +107,7 @@ from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 try:
     from datetime import UTC
@@ -134,6 +133,7 @@ if TYPE_CHECKING:
     from dateparser.date import DateDataParser
     from urllib3 import BaseHTTPResponse
     from urllib3.connection import HTTPConnection
+    from urllib3.util import Url
 
 __version__ = "1.0.0"
 
@@ -2039,8 +2039,9 @@ def set_aside_text(old: str, path: str) -> str:
 
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
+CONNECT_TIMEOUT_S = 10.0
+STALL_TIMEOUT_S = 20.0
 DAY = timedelta(days=1)
-REDIRECTS = (301, 302, 303, 307, 308)
 ACCEPT = (
     "application/atom+xml, application/rss+xml, application/feed+json, "
     "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
@@ -2063,13 +2064,18 @@ class Answer:
     content_type: str = ""
     url: str = ""  # the address that answered
     moved_to: str = ""  # where permanent redirects or an HTML page led
-    retry_at: datetime | None = None  # the server asked to be left alone until then
+    retry_at: datetime | None = None  # it is left alone until then
     seconds: float = 0.0
 
 
 def secret_digest(*parts: str) -> str:
     """Identify what may hold a secret: a line of the list, a private address."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def wait(until: datetime, http: int | None = None) -> Answer:
+    """Return the answer for a feed that must be left alone."""
+    return Answer("waiting", http, f"not asked before {iso(until)}", retry_at=until)
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
@@ -2079,9 +2085,7 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     if state.gone:
         return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
-    if until and until > now:
-        return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
-    return None
+    return wait(until) if until and until > now else None
 
 
 def retry_after(value: str, now: datetime) -> datetime | None:
@@ -2090,7 +2094,7 @@ def retry_after(value: str, now: datetime) -> datetime | None:
 
     try:
         if value.strip().isdecimal():
-            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
+            return now + timedelta(seconds=min(int(value), 30 * 86400))
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -2101,10 +2105,8 @@ def retry_after(value: str, now: datetime) -> datetime | None:
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
     """Return what to remember of a feed after an answer; a failure keeps all that was known."""
     state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
-    if answer.status == "waiting":
+    if answer.status in ("waiting", "gone"):
         return replace(state, retry_at=iso(answer.retry_at))
-    if answer.status == "gone":
-        return state
     if answer.status == "failed":
         failures = state.failures + 1
         rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
@@ -2146,6 +2148,14 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
     return headers
 
 
+def on_the_wire(url: str) -> Url:
+    """Return an address as DNS, TLS and the request line want it: in ASCII."""
+    from urllib3.util import parse_url
+
+    parts = urlsplit(url)
+    return parse_url(parts._replace(netloc=parts.netloc.encode("idna").decode()).geturl())
+
+
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
     with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
@@ -2173,6 +2183,55 @@ def forbidden_address(address: str, *, came_from_public: bool) -> str:
     if came_from_public and not ip.is_global:
         return f"it redirects from a public address to a private one ({ip})"
     return ""
+
+
+def hide_address(feed: Feed, answer: Answer) -> Answer:
+    """Take a private feed's address out of its document, and from where its links are seen."""
+    if not feed.private or not answer.body or not host_of(answer.url):
+        return answer
+    home, data = urljoin(answer.url, "/"), answer.body.read_bytes()
+    for address in sorted({feed.url, answer.url}, key=len, reverse=True):
+        in_html = html_entities.escape(address)
+        for form in (address, in_html, html_entities.escape(in_html), address.replace("/", r"\/")):
+            longer = rb"(?![\w%~-]|\\?/|[.?]\w)"  # the address of something else
+            data = re.sub(re.escape(form.encode()) + longer, home.encode(), data)
+    answer.body.write_bytes(data)
+    return replace(answer, url=home)
+
+
+def explain_status(status: int, headers: Mapping[str, str]) -> str:
+    """Say what an HTTP status means for the owner of the list."""
+    from http.client import responses
+
+    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
+        return "403: a bot wall; ask the site to let feed readers in"
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "401: it wants a password: the right user:password@ before the host"
+    return f"{status} {responses.get(status, '')}".strip()
+
+
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
+    import ssl
+    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+
+    from urllib3 import exceptions
+
+    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
+    detail = getattr(error, "verify_message", "") or getattr(error, "reason", "")
+    meanings: tuple[tuple[Any, str], ...] = (  # the first that fits
+        (ssl.SSLCertVerificationError, f"its certificate does not fit: {detail}"),
+        (ssl.SSLError, f"TLS failed: {detail}"),
+        (exceptions.NewConnectionError, f"connection failed: {reason}"),
+        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
+        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
+        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
+        (RemoteDisconnected, "the connection was closed without an answer"),
+        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
+        (HTTPException, "the answer is not HTTP"),
+        (Exception, f"connection failed: {reason}"),
+    )
+    return next(text for kinds, text in meanings if isinstance(error, kinds))
 
 
 ###############################################################################
@@ -2405,11 +2464,10 @@ def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
 
 
 ###############################################################################
-# HTTP answers
+# Edges: HTTP
 ###############################################################################
 
-CONNECT_TIMEOUT_S = 10.0
-STALL_TIMEOUT_S = 20.0
+PER_HOST = 2
 
 
 def patience_s(deadline: float) -> float:
@@ -2417,34 +2475,27 @@ def patience_s(deadline: float) -> float:
     return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
 
 
-def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+def resolve(host: str, timeout_s: float) -> list[str]:
     """Return a host's IP addresses in the system's order, none when it is not found in time.
 
     In a thread of its own, for the system cannot be told to give up.
     """
-    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    found: list[str] = []
 
     def look_up() -> None:
-        found = []
         with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        answers.put([str(info[4][0]) for info in found])
+            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(str(info[4][0]) for info in infos)
 
-    threading.Thread(target=look_up, daemon=True).start()
-    with suppress(queue.Empty):
-        return answers.get(timeout=timeout_s)
-    return []
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return list(found)
 
 
-def on_the_wire(url: str) -> SplitResult:
-    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
-    parts = urlsplit(url)
-    try:
-        netloc = parts.netloc.encode("idna").decode()
-    except UnicodeError as error:
-        raise FeedError(f"{parts.hostname} is no host name") from error
-    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
-    return SplitResult(parts.scheme, netloc, path or "/", query, "")
+def too_large(max_bytes: int) -> str:
+    """Say that a document is over the cap."""
+    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
 
 
 def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
@@ -2460,84 +2511,6 @@ def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
     return Answer("ok", body=path, digest=digest, url=path.as_uri())
 
 
-def html_page(body: Path) -> bytes:
-    """Return the document when it is an HTML page, else nothing."""
-    with body.open("rb") as file:
-        head = decode(file.read(4000), "")
-    return body.read_bytes() if kind_of(head) == "html" else b""
-
-
-def hide_address(feed: Feed, answer: Answer) -> Answer:
-    """Take a private feed's address out of its document, and from where its links are seen."""
-    if not feed.private or not answer.body or not host_of(answer.url):
-        return answer
-    home = urljoin(answer.url, "/")
-    data = answer.body.read_bytes()
-    for address in sorted({feed.url, answer.url}, key=len, reverse=True):
-        in_html = html_entities.escape(address)
-        forms = {address, in_html, html_entities.escape(in_html), address.replace("/", r"\/")}
-        for form in forms:
-            longer = rb"(?![\w%~-]|\\?/|[.?]\w)"  # the address of something else
-            data = re.sub(re.escape(form.encode()) + longer, home.encode(), data)
-    answer.body.write_bytes(data)
-    return replace(answer, url=home)
-
-
-def too_large(max_bytes: int) -> str:
-    """Say that a document is over the cap."""
-    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
-
-
-def too_slow(timeout_s: float) -> str:
-    """Say that a feed took longer than it may."""
-    return f"took over {timeout_s:g} s in all (--timeout)"
-
-
-def explain_status(status: int, headers: Mapping[str, str]) -> str:
-    """Say what an HTTP status means for the owner of the list."""
-    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
-        return "403: a bot wall; ask the site to let feed readers in"
-    if status == HTTPStatus.UNAUTHORIZED:
-        return "401: it wants a password: the right user:password@ before the host"
-    if status == HTTPStatus.NOT_MODIFIED:
-        return "304: not modified since a time that nobody asked about"
-    known = {item.value: item.phrase for item in HTTPStatus}
-    return f"{status} {known.get(status, '')}".strip()
-
-
-def explain(error: Exception) -> str:
-    """Say in a few words what broke a request; never an address."""
-    import ssl
-    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-
-    from urllib3 import exceptions
-
-    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
-    meanings = (  # the first that fits: a refusal is a timeout too in urllib3's order of things
-        (
-            ssl.SSLCertVerificationError,
-            f"its certificate does not fit: {getattr(error, 'verify_message', '')}",
-        ),
-        (ssl.SSLError, f"TLS failed: {getattr(error, 'reason', '')}"),
-        (exceptions.NewConnectionError, f"connection failed: {reason}"),
-        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
-        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
-        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
-        (RemoteDisconnected, "the connection was closed without an answer"),
-        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
-        (HTTPException, "the answer is not HTTP"),
-    )
-    fallback = f"connection failed: {reason}"
-    return next((text for kinds, text in meanings if isinstance(error, kinds)), fallback)
-
-
-###############################################################################
-# Edges: HTTP
-###############################################################################
-
-PER_HOST = 2
-
-
 class Web:
     """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
@@ -2548,19 +2521,21 @@ class Web:
     def __init__(self, config: Config, hosts: dict[str, str], now: datetime, spool: Path) -> None:
         import ssl
 
-        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
+        from urllib3.connection import HTTPConnection, HTTPSConnection
 
         self.config = config
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
+        tls = partial(HTTPSConnection, ssl_context=ssl.create_default_context())
+        self.kinds: dict[str | None, tuple[Any, int]]
+        self.kinds = {"http": (HTTPConnection, 80), "https": (tls, 443)}
+        self.addresses: dict[str, list[str]] = {}  # of each host that was found
+        self.idle: dict[tuple[str | None, ...], deque[HTTPConnection]] = defaultdict(deque)
         self.slots: dict[str, threading.BoundedSemaphore] = {}
         self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
-        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
+        self.watched: dict[HTTPConnection, tuple[Any, float]] = {}  # its socket and deadline
         self.closed = threading.Event()
-        self.tls = ssl.create_default_context()
-
         threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
@@ -2572,9 +2547,8 @@ class Web:
             return Answer("failed", error="its host let our other requests hang")
         deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
-        pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
-            time.sleep(pause_s)
+        if answer.fleeting and time.monotonic() + 2 < deadline:
+            time.sleep(1)
             answer = self.attempt(feed, state, deadline)
         took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
         self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
@@ -2582,20 +2556,19 @@ class Web:
 
     def attempt(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
         """Ask once, redirects and an HTML page's own feed included."""
-        import ssl
         from http.client import HTTPException
 
         from urllib3.exceptions import HTTPError
 
         try:
-            return self.follow(feed, state, deadline)
+            answer = self.follow(feed, state, deadline)
         except FeedError as error:
-            return Answer("failed", error=str(error))
+            answer = Answer("failed", error=str(error))
         except (HTTPError, HTTPException, OSError, ValueError) as error:
-            if time.monotonic() >= deadline:
-                return Answer("failed", error=too_slow(self.config.timeout_s))
-            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
-            return Answer("failed", error=explain(error), fleeting=not is_lasting)
+            answer = Answer("failed", error=explain(error), fleeting=True)
+        if time.monotonic() < deadline:  # what was cut off then may look like an end
+            return answer
+        return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all (--timeout)")
 
     def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
         """Follow redirects, and an HTML page to the feed it names, to a document."""
@@ -2603,12 +2576,12 @@ class Web:
         for _ in range(MAX_REDIRECTS + 1):
             headers = request_headers(feed, state, url, self.config.user_agent)
             with self.slot(url, deadline):
-                if until := self.paused_until(url):
-                    error = f"its host asked to be left alone until {iso(until)}"
-                    return Answer("waiting", error=error, retry_at=until)
+                until = from_iso(self.hosts.get(host_of(url), ""))
+                if until and until > self.now:
+                    return wait(until)
                 with self.open(url, headers, deadline, public=public) as (response, address):
                     public = public or ipaddress.ip_address(address).is_global
-                    answer = self.judge(response, url, state, deadline)
+                    answer = self.judge(response, url, state)
             if answer.status != "moved":
                 return replace(answer, moved_to=moved_to)
             url = answer.moved_to
@@ -2616,9 +2589,7 @@ class Web:
             moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(
-        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
-    ) -> Answer:
+    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
         """Turn a response into an Answer; a document is spooled to disk."""
         status, headers = response.status, response.headers
         answer = Answer(
@@ -2632,9 +2603,9 @@ class Web:
             url=url,
         )
         if status == HTTPStatus.OK:
-            return self.judge_document(answer, *self.spool_body(response, deadline), state)
-        if status in REDIRECTS and "Location" in headers:
-            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
+            return self.judge_document(answer, response, state)
+        if location := response.get_redirect_location():
+            return replace(answer, status="moved", moved_to=next_hop(url, location))
         if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
             return replace(answer, status="unchanged", error="")
         if status == HTTPStatus.GONE:
@@ -2643,55 +2614,43 @@ class Web:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             until = until or self.now + timedelta(hours=1)
             self.hosts[host_of(url)] = iso(until)
-        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            error = f"asked to wait ({status}) until {iso(until)}"
-            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
-        return answer
+        is_busy = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+        return wait(until, status) if until and is_busy else answer
 
-    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+    def judge_document(
+        self, answer: Answer, response: BaseHTTPResponse, state: FeedState
+    ) -> Answer:
         """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
+        body, digest = self.spool_body(response)
+        answer = replace(answer, error="", digest=digest)
         if digest == state.digest:
-            body.unlink()
-            return replace(answer, status="unchanged", error="", digest=digest)
-        page = html_page(body)
-        if not page:
-            return replace(answer, status="ok", error="", body=body, digest=digest)
-        body.unlink()
-        found = find_feed(page, answer.url)
+            return replace(answer, status="unchanged")
+        with body.open("rb") as file:
+            is_page = kind_of(decode(file.read(4000), "")) == "html"
+        if not is_page:
+            return replace(answer, status="ok", body=body)
+        found = find_feed(body.read_bytes(), answer.url)
         if not found or found == answer.url:
             raise FeedError("the address answered with an HTML page, not a feed")
         return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def paused_until(self, url: str) -> datetime | None:
-        """Return until when a host asked to be left alone (it said 429), if it still does."""
-        until = from_iso(self.hosts.get(host_of(url), ""))
-        return until if until and until > self.now else None
-
-    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
+    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
         """Write the decoded document to disk, so that memory does not grow with the list."""
-        digest, size = hashlib.sha256(), 0
-        handle, name = tempfile.mkstemp(dir=self.spool)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                while chunk := response.read(1 << 16):
-                    size += len(chunk)
-                    if size > self.config.max_bytes:
-                        raise FeedError(too_large(self.config.max_bytes))
-                    digest.update(chunk)
-                    file.write(chunk)
-            if time.monotonic() >= deadline:  # what was cut off may look like an end
-                raise FeedError(too_slow(self.config.timeout_s))
-        except BaseException:
-            Path(name).unlink()
-            raise
-        return Path(name), digest.hexdigest()
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as file:
+            while chunk := response.read(1 << 16):
+                digest.update(chunk)
+                file.write(chunk)
+                if file.tell() > self.config.max_bytes:
+                    raise FeedError(too_large(self.config.max_bytes))
+        return Path(file.name), digest.hexdigest()
 
     @contextmanager
     def slot(self, url: str, deadline: float) -> Iterator[None]:
         """Hold one of a host's two places."""
         slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
         if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise FeedError("its host was busy with our other requests all the time")
+            raise TimeoutError
         try:
             yield
         finally:
@@ -2702,54 +2661,49 @@ class Web:
         self, url: str, headers: dict[str, str], deadline: float, *, public: bool
     ) -> Iterator[tuple[BaseHTTPResponse, str]]:
         """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = on_the_wire(url)
-        connection, is_reusable = self.connect(parts, deadline, public=public), False
+        target = on_the_wire(url)
+        connection = self.connect(target, deadline, public=public)
         # The socket: of an answer that ends with its connection urllib3 lets go at once.
-        self.watched[threading.get_ident()] = connection.sock, deadline
+        self.watched[connection] = connection.sock, deadline
+        is_reusable = False
         try:
             connection.timeout = STALL_TIMEOUT_S
-            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
-            headers = {"Host": parts.netloc, **headers}
-            connection.request("GET", target, headers=headers, preload_content=False)
+            headers = {"Host": str(target.netloc), **headers}
+            connection.request("GET", target.request_uri, headers=headers, preload_content=False)
             response = connection.getresponse()
             yield response, connection.host
-            is_reusable = response.closed and bool(connection.sock)  # was read to its end
+            is_reusable = response.closed  # was read to its end
         finally:
-            del self.watched[threading.get_ident()]
-            if is_reusable:
-                self.idle[parts[:2]].append(connection)
-            else:
+            del self.watched[connection]
+            if not is_reusable:
                 connection.close()
+            self.idle[target.scheme, target.netloc, connection.host].append(connection)
 
-    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
+    def connect(self, target: Url, deadline: float, *, public: bool) -> HTTPConnection:
         """Return a connection to the first of a host's addresses that answers, if it may be asked.
 
-        A kept one, when its server has not closed it since.
+        A kept one where there is one; made anew when its server has closed it since.
         """
-        from urllib3.connection import HTTPConnection, HTTPSConnection
         from urllib3.exceptions import HTTPError
-        from urllib3.util.connection import is_connection_dropped
 
-        with suppress(IndexError):
-            kept = self.idle[parts[:2]].pop()
-            refusal = forbidden_address(kept.host, came_from_public=public)
-            if not refusal and not is_connection_dropped(kept):
-                return kept
-            kept.close()
-        host, secure = parts.hostname or "", parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
+        host = str(target.host).strip("[]")
+        kind, port = self.kinds[target.scheme]
+        tls = {"server_hostname": host} if target.scheme == "https" else {}
         failure: Exception = OSError(errno.EADDRNOTAVAIL, f"no address found for the host {host}")
-        for address in resolve(host, port, patience_s(deadline)):
+        found = self.addresses.get(host) or resolve(host, patience_s(deadline))
+        self.addresses[host] = found
+        for address in found:
             if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = HTTPConnection(address, port)
-            if secure:
-                connection = HTTPSConnection(
-                    address, port, ssl_context=self.tls, server_hostname=host
-                )
-            connection.timeout = patience_s(deadline)
             try:
-                connection.connect()
+                connection = self.idle[target.scheme, target.netloc, address].pop()
+            except IndexError:
+                connection = kind(address, target.port or port, **tls)
+            try:
+                if not connection.is_connected:
+                    connection.close()
+                    connection.timeout = patience_s(deadline)
+                    connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()

@@ -164,7 +164,6 @@ def test_a_304_nobody_asked_for_is_a_failure(web, runs):
     runs.list(feed=web.serve("/feed", answer(304)), other=web.feed("/other", ONE).url)
     row = runs().ok().rows["feed"]
     assert (row["status"], row["http"]) == ("failed", 304)
-    assert "nobody asked" in row["error"]
 
 
 def test_the_same_bytes_are_not_parsed_again(web, runs):
