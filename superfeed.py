@@ -89,7 +89,7 @@ import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -106,7 +106,7 @@ from html.entities import html5
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 try:
@@ -2116,7 +2116,7 @@ def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> F
         return replace(state, failures=failures, failing_since=since, retry_at=until)
     state = replace(state, failures=0, failing_since="", retry_at="")
     state.moved_to = answer.moved_to and feed_id(answer.moved_to)
-    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    old = state if answer.http == 304 else FeedState()
     state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
     state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
     return state
@@ -2203,9 +2203,9 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
     """Say what an HTTP status means for the owner of the list."""
     from http.client import responses
 
-    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
+    if status == 403 and "cf-mitigated" in headers:
         return "403: a bot wall; ask the site to let feed readers in"
-    if status == HTTPStatus.UNAUTHORIZED:
+    if status == 401:
         return "401: it wants a password: the right user:password@ before the host"
     return f"{status} {responses.get(status, '')}".strip()
 
@@ -2493,24 +2493,6 @@ def resolve(host: str, timeout_s: float) -> list[str]:
     return list(found)
 
 
-def too_large(max_bytes: int) -> str:
-    """Say that a document is over the cap."""
-    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
-
-
-def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
-    """Answer for a feed that is a file beside the list."""
-    try:
-        if path.stat().st_size > max_bytes:
-            return Answer("failed", error=too_large(max_bytes))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        return Answer("failed", error=f"cannot read the file: {error.strerror}")
-    if digest == state.digest:
-        return Answer("unchanged", digest=digest)
-    return Answer("ok", body=path, digest=digest, url=path.as_uri())
-
-
 class Web:
     """The run's HTTP client: one TLS context, kept connections, at most two requests a host.
 
@@ -2521,18 +2503,16 @@ class Web:
     def __init__(self, config: Config, hosts: dict[str, str], now: datetime, spool: Path) -> None:
         import ssl
 
-        from urllib3.connection import HTTPConnection, HTTPSConnection
+        import urllib3.connection  # noqa: F401 - here, for threads must not import it at a time
 
         self.config = config
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        tls = partial(HTTPSConnection, ssl_context=ssl.create_default_context())
-        self.kinds: dict[str | None, tuple[Any, int]]
-        self.kinds = {"http": (HTTPConnection, 80), "https": (tls, 443)}
+        self.tls = ssl.create_default_context()
         self.addresses: dict[str, list[str]] = {}  # of each host that was found
-        self.idle: dict[tuple[str | None, ...], deque[HTTPConnection]] = defaultdict(deque)
-        self.slots: dict[str, threading.BoundedSemaphore] = {}
+        self.idle: dict[tuple[str | None, ...], list[HTTPConnection]] = defaultdict(list)
+        self.slots: dict[str, threading.Semaphore] = {}
         self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
         self.watched: dict[HTTPConnection, tuple[Any, float]] = {}  # its socket and deadline
         self.closed = threading.Event()
@@ -2540,8 +2520,6 @@ class Web:
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
-        if "://" not in feed.url:
-            return read_file(self.config.feeds.parent / feed.url, state, self.config.max_bytes)
         host, started = host_of(feed.url), time.monotonic()
         if self.hung[host] >= PER_HOST:
             return Answer("failed", error="its host let our other requests hang")
@@ -2555,7 +2533,7 @@ class Web:
         return answer
 
     def attempt(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
-        """Ask once, redirects and an HTML page's own feed included."""
+        """Try once to get the document of a feed."""
         from http.client import HTTPException
 
         from urllib3.exceptions import HTTPError
@@ -2572,22 +2550,39 @@ class Web:
 
     def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
         """Follow redirects, and an HTML page to the feed it names, to a document."""
+        if "://" not in feed.url:
+            return self.read_file(feed, state)
         url, moved_to, permanent, public = feed.url, "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            until = from_iso(self.hosts.get(host_of(url), ""))
+            if until and until > self.now:
+                return wait(until)
             headers = request_headers(feed, state, url, self.config.user_agent)
-            with self.slot(url, deadline):
-                until = from_iso(self.hosts.get(host_of(url), ""))
-                if until and until > self.now:
-                    return wait(until)
-                with self.open(url, headers, deadline, public=public) as (response, address):
-                    public = public or ipaddress.ip_address(address).is_global
-                    answer = self.judge(response, url, state)
+            slots = self.slots.setdefault(host_of(url), threading.Semaphore(PER_HOST))
+            if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            try:
+                answer, is_public = self.ask(url, headers, state, deadline, public=public)
+            finally:
+                slots.release()
+            public = public or is_public
             if answer.status != "moved":
                 return replace(answer, moved_to=moved_to)
             url = answer.moved_to
-            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            permanent = answer.http == 200 or (permanent and answer.http in (301, 308))
             moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
+
+    def read_file(self, feed: Feed, state: FeedState) -> Answer:
+        """Answer for a feed that is a file beside the list. Raises FeedError."""
+        path = self.config.feeds.parent / feed.url
+        try:
+            with path.open("rb") as file:
+                body, digest = self.spool_body(file)
+        except OSError as error:
+            raise FeedError(f"cannot read the file: {error.strerror}") from error
+        status = "unchanged" if digest == state.digest else "ok"
+        return Answer(status, body=body, digest=digest, url=path.as_uri())
 
     def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
         """Turn a response into an Answer; a document is spooled to disk."""
@@ -2596,26 +2591,25 @@ class Web:
             "failed",
             http=status,
             error=explain_status(status, headers),
-            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            fleeting=status >= 500,
             etag=headers.get("ETag", ""),
             modified=headers.get("Last-Modified", ""),
             content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.OK:
+        if status == 200:
             return self.judge_document(answer, response, state)
         if location := response.get_redirect_location():
             return replace(answer, status="moved", moved_to=next_hop(url, location))
-        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+        if status == 304 and state.answered == secret_digest(url):
             return replace(answer, status="unchanged", error="")
-        if status == HTTPStatus.GONE:
+        if status == 410:
             return replace(answer, status="gone", error=GONE)
         until = retry_after(headers.get("Retry-After", ""), self.now)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
+        if status == 429:
             until = until or self.now + timedelta(hours=1)
             self.hosts[host_of(url)] = iso(until)
-        is_busy = status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-        return wait(until, status) if until and is_busy else answer
+        return wait(until, status) if until and status in (429, 503) else answer
 
     def judge_document(
         self, answer: Answer, response: BaseHTTPResponse, state: FeedState
@@ -2634,33 +2628,22 @@ class Web:
             raise FeedError("the address answered with an HTML page, not a feed")
         return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def spool_body(self, response: BaseHTTPResponse) -> tuple[Path, str]:
-        """Write the decoded document to disk, so that memory does not grow with the list."""
-        digest = hashlib.sha256()
+    def spool_body(self, source: BaseHTTPResponse | BinaryIO) -> tuple[Path, str]:
+        """Write a decoded document to disk, so that memory does not grow with the list."""
+        digest, max_bytes = hashlib.sha256(), self.config.max_bytes
         with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as file:
-            while chunk := response.read(1 << 16):
+            while chunk := source.read(1 << 16):
                 digest.update(chunk)
                 file.write(chunk)
-                if file.tell() > self.config.max_bytes:
-                    raise FeedError(too_large(self.config.max_bytes))
+                if file.tell() > max_bytes:
+                    told = f"larger than {max_bytes / 1e6:g} MB: raise --max-size"
+                    raise FeedError(f"{told} if it is meant to be")
         return Path(file.name), digest.hexdigest()
 
-    @contextmanager
-    def slot(self, url: str, deadline: float) -> Iterator[None]:
-        """Hold one of a host's two places."""
-        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
-        if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise TimeoutError
-        try:
-            yield
-        finally:
-            slots.release()
-
-    @contextmanager
-    def open(
-        self, url: str, headers: dict[str, str], deadline: float, *, public: bool
-    ) -> Iterator[tuple[BaseHTTPResponse, str]]:
-        """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
+    def ask(
+        self, url: str, headers: dict[str, str], state: FeedState, deadline: float, *, public: bool
+    ) -> tuple[Answer, bool]:
+        """Send one GET, cut off at the deadline; tell also whether the address is a public one."""
         target = on_the_wire(url)
         connection = self.connect(target, deadline, public=public)
         # The socket: of an answer that ends with its connection urllib3 lets go at once.
@@ -2671,24 +2654,23 @@ class Web:
             headers = {"Host": str(target.netloc), **headers}
             connection.request("GET", target.request_uri, headers=headers, preload_content=False)
             response = connection.getresponse()
-            yield response, connection.host
+            answer = self.judge(response, url, state)
             is_reusable = response.closed  # was read to its end
         finally:
             del self.watched[connection]
             if not is_reusable:
                 connection.close()
             self.idle[target.scheme, target.netloc, connection.host].append(connection)
+        return answer, ipaddress.ip_address(connection.host).is_global
 
     def connect(self, target: Url, deadline: float, *, public: bool) -> HTTPConnection:
-        """Return a connection to the first of a host's addresses that answers, if it may be asked.
-
-        A kept one where there is one; made anew when its server has closed it since.
-        """
+        """Return a connection, kept or new, to the first of a host's addresses that answers."""
+        from urllib3.connection import HTTPConnection, HTTPSConnection
         from urllib3.exceptions import HTTPError
 
-        host = str(target.host).strip("[]")
-        kind, port = self.kinds[target.scheme]
-        tls = {"server_hostname": host} if target.scheme == "https" else {}
+        host, secure = str(target.host).strip("[]"), target.scheme == "https"
+        kind = HTTPSConnection if secure else HTTPConnection
+        tls: Any = {"ssl_context": self.tls, "server_hostname": host} if secure else {}
         failure: Exception = OSError(errno.EADDRNOTAVAIL, f"no address found for the host {host}")
         found = self.addresses.get(host) or resolve(host, patience_s(deadline))
         self.addresses[host] = found
@@ -2698,9 +2680,9 @@ class Web:
             try:
                 connection = self.idle[target.scheme, target.netloc, address].pop()
             except IndexError:
-                connection = kind(address, target.port or port, **tls)
+                connection = kind(address, target.port or kind.default_port, **tls)
             try:
-                if not connection.is_connected:
+                if not connection.is_connected:  # or its server has closed it since
                     connection.close()
                     connection.timeout = patience_s(deadline)
                     connection.connect()
