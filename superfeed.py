@@ -107,7 +107,7 @@ from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
-from urllib.parse import quote, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 try:
     from datetime import UTC
@@ -133,7 +133,6 @@ if TYPE_CHECKING:
     from dateparser.date import DateDataParser
     from urllib3 import BaseHTTPResponse
     from urllib3.connection import HTTPConnection
-    from urllib3.util import Url
 
 __version__ = "1.0.0"
 
@@ -2042,11 +2041,9 @@ FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and l
 CONNECT_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 20.0
 DAY = timedelta(days=1)
-ACCEPT = (
-    "application/atom+xml, application/rss+xml, application/feed+json, "
-    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
-)
+ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
 GONE = "gone for good (410): remove its line"
+NO_ADDRESS = "it leads to something that is no web address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -2142,32 +2139,20 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
     if state.answered == secret_digest(url):
         validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
         headers |= {name: value for name, value in validators.items() if value}
-    listed, asked = urlsplit(feed.url.lower()), urlsplit(url.lower())
+    listed, asked = urlsplit(safe_url(feed.url).lower()), urlsplit(url.lower())
     if feed.auth and asked.netloc == listed.netloc and asked.scheme in (listed.scheme, "https"):
         headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
     return headers
-
-
-def on_the_wire(url: str) -> Url:
-    """Return an address as DNS, TLS and the request line want it: in ASCII."""
-    from urllib3.util import parse_url
-
-    parts = urlsplit(url)
-    return parse_url(parts._replace(netloc=parts.netloc.encode("idna").decode()).geturl())
 
 
 def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
     with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
         location = location.encode("latin-1").decode()
-    try:
-        parts = urlsplit(urljoin(url, location.strip()))
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise FeedError("it redirects to something that is no web address")
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+    target = safe_url(location, url).partition("#")[0]
+    if not target:
+        raise FeedError(NO_ADDRESS)
+    return target
 
 
 def forbidden_address(address: str, *, came_from_public: bool) -> str:
@@ -2511,7 +2496,7 @@ class Web:
         self.spool = spool
         self.tls = ssl.create_default_context()
         self.addresses: dict[str, list[str]] = {}  # of each host that was found
-        self.idle: dict[tuple[str | None, ...], list[HTTPConnection]] = defaultdict(list)
+        self.idle: dict[tuple[str, ...], list[HTTPConnection]] = defaultdict(list)
         self.slots: dict[str, threading.Semaphore] = {}
         self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
         self.watched: dict[HTTPConnection, tuple[Any, float]] = {}  # its socket and deadline
@@ -2542,7 +2527,9 @@ class Web:
             answer = self.follow(feed, state, deadline)
         except FeedError as error:
             answer = Answer("failed", error=str(error))
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
+        except ValueError:  # a port that is none
+            answer = Answer("failed", error=NO_ADDRESS)
+        except (HTTPError, HTTPException, OSError) as error:
             answer = Answer("failed", error=explain(error), fleeting=True)
         if time.monotonic() < deadline:  # what was cut off then may look like an end
             return answer
@@ -2552,7 +2539,7 @@ class Web:
         """Follow redirects, and an HTML page to the feed it names, to a document."""
         if "://" not in feed.url:
             return self.read_file(feed, state)
-        url, moved_to, permanent, public = feed.url, "", True, False
+        url, moved_to, permanent, public = next_hop("", feed.url), "", True, False
         for _ in range(MAX_REDIRECTS + 1):
             until = from_iso(self.hosts.get(host_of(url), ""))
             if until and until > self.now:
@@ -2598,7 +2585,7 @@ class Web:
             url=url,
         )
         if status == 200:
-            return self.judge_document(answer, response, state)
+            return self.judge_body(answer, response, state)
         if location := response.get_redirect_location():
             return replace(answer, status="moved", moved_to=next_hop(url, location))
         if status == 304 and state.answered == secret_digest(url):
@@ -2611,9 +2598,7 @@ class Web:
             self.hosts[host_of(url)] = iso(until)
         return wait(until, status) if until and status in (429, 503) else answer
 
-    def judge_document(
-        self, answer: Answer, response: BaseHTTPResponse, state: FeedState
-    ) -> Answer:
+    def judge_body(self, answer: Answer, response: BaseHTTPResponse, state: FeedState) -> Answer:
         """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
         body, digest = self.spool_body(response)
         answer = replace(answer, error="", digest=digest)
@@ -2644,15 +2629,16 @@ class Web:
         self, url: str, headers: dict[str, str], state: FeedState, deadline: float, *, public: bool
     ) -> tuple[Answer, bool]:
         """Send one GET, cut off at the deadline; tell also whether the address is a public one."""
-        target = on_the_wire(url)
-        connection = self.connect(target, deadline, public=public)
+        parts = urlsplit(url)
+        connection = self.connect(parts, deadline, public=public)
         # The socket: of an answer that ends with its connection urllib3 lets go at once.
         self.watched[connection] = connection.sock, deadline
         is_reusable = False
         try:
             connection.timeout = STALL_TIMEOUT_S
-            headers = {"Host": str(target.netloc), **headers}
-            connection.request("GET", target.request_uri, headers=headers, preload_content=False)
+            target = (parts.path or "/") + (parts.query and f"?{parts.query}")
+            headers = {"Host": parts.netloc, **headers}
+            connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
             answer = self.judge(response, url, state)
             is_reusable = response.closed  # was read to its end
@@ -2660,15 +2646,15 @@ class Web:
             del self.watched[connection]
             if not is_reusable:
                 connection.close()
-            self.idle[target.scheme, target.netloc, connection.host].append(connection)
+            self.idle[parts.scheme, parts.netloc, connection.host].append(connection)
         return answer, ipaddress.ip_address(connection.host).is_global
 
-    def connect(self, target: Url, deadline: float, *, public: bool) -> HTTPConnection:
+    def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
         """Return a connection, kept or new, to the first of a host's addresses that answers."""
         from urllib3.connection import HTTPConnection, HTTPSConnection
         from urllib3.exceptions import HTTPError
 
-        host, secure = str(target.host).strip("[]"), target.scheme == "https"
+        host, secure = parts.hostname or "", parts.scheme == "https"
         kind = HTTPSConnection if secure else HTTPConnection
         tls: Any = {"ssl_context": self.tls, "server_hostname": host} if secure else {}
         failure: Exception = OSError(errno.EADDRNOTAVAIL, f"no address found for the host {host}")
@@ -2678,9 +2664,9 @@ class Web:
             if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
             try:
-                connection = self.idle[target.scheme, target.netloc, address].pop()
+                connection = self.idle[parts.scheme, parts.netloc, address].pop()
             except IndexError:
-                connection = kind(address, target.port or kind.default_port, **tls)
+                connection = kind(address, parts.port or kind.default_port, **tls)
             try:
                 if not connection.is_connected:  # or its server has closed it since
                     connection.close()
