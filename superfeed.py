@@ -2044,6 +2044,18 @@ DAY = timedelta(days=1)
 ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
 GONE = "gone for good (410): remove its line"
 NO_ADDRESS = "it leads to something that is no web address"
+FAULTS = {  # by the name of the exception's class or of the nearest one that it derives from
+    "SSLCertVerificationError": "its certificate does not fit: {detail}",
+    "SSLError": "TLS failed: {detail}",
+    "NewConnectionError": "connection failed: {reason}",
+    "ConnectTimeoutError": f"no connection within {CONNECT_TIMEOUT_S:g} s",
+    "TimeoutError": f"nothing came for {STALL_TIMEOUT_S:g} s",
+    "DecodeError": "its compressed answer cannot be unpacked",
+    "RemoteDisconnected": "the connection was closed without an answer",
+    "ProtocolError": "the answer was cut short",
+    "HTTPException": "the answer is not HTTP",
+    "Exception": "connection failed: {reason}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -2197,26 +2209,11 @@ def explain_status(status: int, headers: Mapping[str, str]) -> str:
 
 def explain(error: Exception) -> str:
     """Say in a few words what broke a request; never an address."""
-    import ssl
-    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-
-    from urllib3 import exceptions
-
     reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
     detail = getattr(error, "verify_message", "") or getattr(error, "reason", "")
-    meanings: tuple[tuple[Any, str], ...] = (  # the first that fits
-        (ssl.SSLCertVerificationError, f"its certificate does not fit: {detail}"),
-        (ssl.SSLError, f"TLS failed: {detail}"),
-        (exceptions.NewConnectionError, f"connection failed: {reason}"),
-        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
-        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
-        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
-        (RemoteDisconnected, "the connection was closed without an answer"),
-        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
-        (HTTPException, "the answer is not HTTP"),
-        (Exception, f"connection failed: {reason}"),
-    )
-    return next(text for kinds, text in meanings if isinstance(error, kinds))
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    text = next(FAULTS[kind] for kind in kinds if kind in FAULTS)
+    return text.format(reason=reason, detail=detail)
 
 
 ###############################################################################
