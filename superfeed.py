@@ -2524,10 +2524,10 @@ class Web:
             answer = self.follow(feed, state, deadline)
         except FeedError as error:
             answer = Answer("failed", error=str(error))
-        except ValueError:  # a port that is none
-            answer = Answer("failed", error=NO_ADDRESS)
         except (HTTPError, HTTPException, OSError) as error:
             answer = Answer("failed", error=explain(error), fleeting=True)
+        except ValueError:  # a port that is none
+            answer = Answer("failed", error=NO_ADDRESS)
         if time.monotonic() < deadline:  # what was cut off then may look like an end
             return answer
         return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all (--timeout)")
