@@ -39,7 +39,6 @@ was killed.
     Posts                     Entry -> the text of a file; a file -> Post
     Fetching                  what to ask, and what an answer means for the next run
     Sync plan                 two listings -> what to upload, delete and purge
-    HTTP answers              names to addresses, failures to words
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
     Edges: git                the checkout: cloned, found fit, kept up to date, given back
@@ -75,7 +74,6 @@ import itertools
 import json
 import logging
 import os
-import queue
 import random
 import re
 import shutil
@@ -88,7 +86,7 @@ import threading
 import time
 import unicodedata
 from base64 import b64encode
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from contextlib import (
     AbstractContextManager,
     ExitStack,
@@ -103,7 +101,7 @@ from functools import cache, cached_property, lru_cache, partial
 from html.parser import HTMLParser
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 try:
@@ -1722,13 +1720,24 @@ def set_aside_text(old: str, path: str) -> str:
 
 MAX_REDIRECTS = 5
 FREE_FAILURES = 3  # from the 4th failed run in a row a feed is tried less and less often
+CONNECT_TIMEOUT_S = 10.0
+STALL_TIMEOUT_S = 20.0
 DAY = timedelta(days=1)
-REDIRECTS = (301, 302, 303, 307, 308)
-ACCEPT = (
-    "application/atom+xml, application/rss+xml, application/feed+json, "
-    "application/xml;q=0.9, text/xml;q=0.8, */*;q=0.5"
-)
+ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
 GONE = "gone for good (410): remove its line"
+NO_ADDRESS = "it leads to something that is no web address"
+FAULTS = {  # by the name of the exception's class or of the nearest one that it derives from
+    "SSLCertVerificationError": "its certificate does not fit: {detail}",
+    "SSLError": "TLS failed: {detail}",
+    "NewConnectionError": "connection failed: {reason}",
+    "ConnectTimeoutError": f"no connection within {CONNECT_TIMEOUT_S:g} s",
+    "TimeoutError": f"nothing came for {STALL_TIMEOUT_S:g} s",
+    "DecodeError": "its compressed answer cannot be unpacked",
+    "RemoteDisconnected": "the connection was closed without an answer",
+    "ProtocolError": "the answer was cut short",
+    "HTTPException": "the answer is not HTTP",
+    "Exception": "connection failed: {reason}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -1746,13 +1755,18 @@ class Answer:
     content_type: str = ""
     url: str = ""  # the address that answered
     moved_to: str = ""  # where permanent redirects or an HTML page led
-    retry_at: datetime | None = None  # the server asked to be left alone until then
+    retry_at: datetime | None = None  # it is left alone until then
     seconds: float = 0.0
 
 
 def secret_digest(*parts: str) -> str:
     """Identify what may hold a secret: a line of the list, a private address."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def wait(until: datetime, http: int | None = None) -> Answer:
+    """Return the answer for a feed that must be left alone."""
+    return Answer("waiting", http, f"not asked before {iso(until)}", retry_at=until)
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
@@ -1762,9 +1776,7 @@ def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
     if state.gone:
         return Answer("gone", 410, GONE)
     until = from_iso(state.retry_at)
-    if until and until > now:
-        return Answer("waiting", error=f"not asked before {iso(until)}", retry_at=until)
-    return None
+    return wait(until) if until and until > now else None
 
 
 def retry_after(value: str, now: datetime) -> datetime | None:
@@ -1773,7 +1785,7 @@ def retry_after(value: str, now: datetime) -> datetime | None:
 
     try:
         if value.strip().isdecimal():
-            return now + min(timedelta(seconds=min(int(value), 10**9)), 30 * DAY)
+            return now + timedelta(seconds=min(int(value), 30 * 86400))
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
@@ -1784,10 +1796,8 @@ def retry_after(value: str, now: datetime) -> datetime | None:
 def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> FeedState:
     """Return what to remember of a feed after an answer; a failure keeps all that was known."""
     state = replace(state, line=secret_digest(feed.url, feed.auth), gone=answer.status == "gone")
-    if answer.status == "waiting":
+    if answer.status in ("waiting", "gone"):
         return replace(state, retry_at=iso(answer.retry_at))
-    if answer.status == "gone":
-        return state
     if answer.status == "failed":
         failures = state.failures + 1
         rest = min(DAY, timedelta(hours=2 ** min(failures - FREE_FAILURES, 6)))
@@ -1797,7 +1807,7 @@ def next_state(feed: Feed, state: FeedState, answer: Answer, now: datetime) -> F
         return replace(state, failures=failures, failing_since=since, retry_at=until)
     state = replace(state, failures=0, failing_since="", retry_at="")
     state.moved_to = answer.moved_to and feed_id(answer.moved_to)
-    old = state if answer.http == HTTPStatus.NOT_MODIFIED else FeedState()
+    old = state if answer.http == 304 else FeedState()
     state.etag, state.modified = answer.etag or old.etag, answer.modified or old.modified
     state.answered, state.digest = secret_digest(answer.url), answer.digest or state.digest
     return state
@@ -1823,7 +1833,7 @@ def request_headers(feed: Feed, state: FeedState, url: str, user_agent: str) -> 
     if state.answered == secret_digest(url):
         validators = {"If-None-Match": state.etag, "If-Modified-Since": state.modified}
         headers |= {name: value for name, value in validators.items() if value}
-    listed, asked = urlsplit(feed.url.lower()), urlsplit(url.lower())
+    listed, asked = urlsplit(safe_url(feed.url).lower()), urlsplit(url.lower())
     if feed.auth and asked.netloc == listed.netloc and asked.scheme in (listed.scheme, "https"):
         headers["Authorization"] = f"Basic {b64encode(feed.auth.encode()).decode()}"
     return headers
@@ -1833,14 +1843,10 @@ def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
     with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
         location = location.encode("latin-1").decode()
-    try:
-        parts = urlsplit(urljoin(url, location.strip()))
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise FeedError("it redirects to something that is no web address")
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
+    target = safe_url(location, url).partition("#")[0]
+    if not target:
+        raise FeedError(NO_ADDRESS)
+    return target
 
 
 def forbidden_address(address: str, *, came_from_public: bool) -> str:
@@ -1856,6 +1862,40 @@ def forbidden_address(address: str, *, came_from_public: bool) -> str:
     if came_from_public and not ip.is_global:
         return f"it redirects from a public address to a private one ({ip})"
     return ""
+
+
+def hide_address(feed: Feed, answer: Answer) -> Answer:
+    """Take a private feed's address out of its document, and from where its links are seen."""
+    if not feed.private or not answer.body or not host_of(answer.url):
+        return answer
+    home, data = urljoin(answer.url, "/"), answer.body.read_bytes()
+    for address in sorted({feed.url, answer.url}, key=len, reverse=True):
+        in_html = html_entities.escape(address)
+        for form in (address, in_html, html_entities.escape(in_html), address.replace("/", r"\/")):
+            longer = rb"(?![\w%~-]|\\?/|[.?]\w)"  # the address of something else
+            data = re.sub(re.escape(form.encode()) + longer, home.encode(), data)
+    answer.body.write_bytes(data)
+    return replace(answer, url=home)
+
+
+def explain_status(status: int, headers: Mapping[str, str]) -> str:
+    """Say what an HTTP status means for the owner of the list."""
+    from http.client import responses
+
+    if status == 403 and "cf-mitigated" in headers:
+        return "403: a bot wall; ask the site to let feed readers in"
+    if status == 401:
+        return "401: it wants a password: the right user:password@ before the host"
+    return f"{status} {responses.get(status, '')}".strip()
+
+
+def explain(error: Exception) -> str:
+    """Say in a few words what broke a request; never an address."""
+    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
+    detail = getattr(error, "verify_message", "") or getattr(error, "reason", "")
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    text = next(FAULTS[kind] for kind in kinds if kind in FAULTS)
+    return text.format(reason=reason, detail=detail)
 
 
 ###############################################################################
@@ -2063,11 +2103,10 @@ def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
 
 
 ###############################################################################
-# HTTP answers
+# Edges: HTTP
 ###############################################################################
 
-CONNECT_TIMEOUT_S = 10.0
-STALL_TIMEOUT_S = 20.0
+PER_HOST = 2
 
 
 def patience_s(deadline: float) -> float:
@@ -2075,125 +2114,22 @@ def patience_s(deadline: float) -> float:
     return max(0.1, min(CONNECT_TIMEOUT_S, deadline - time.monotonic()))
 
 
-def resolve(host: str, port: int, timeout_s: float) -> list[str]:
+def resolve(host: str, timeout_s: float) -> list[str]:
     """Return a host's IP addresses in the system's order, none when it is not found in time.
 
     In a thread of its own, for the system cannot be told to give up.
     """
-    answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    found: list[str] = []
 
     def look_up() -> None:
-        found = []
         with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        answers.put([str(info[4][0]) for info in found])
+            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            found.extend(str(info[4][0]) for info in infos)
 
-    threading.Thread(target=look_up, daemon=True).start()
-    with suppress(queue.Empty):
-        return answers.get(timeout=timeout_s)
-    return []
-
-
-def on_the_wire(url: str) -> SplitResult:
-    """Return an address as DNS, TLS and the request line want it: in ASCII. Raises FeedError."""
-    parts = urlsplit(url)
-    try:
-        netloc = parts.netloc.encode("idna").decode()
-    except UnicodeError as error:
-        raise FeedError(f"{parts.hostname} is no host name") from error
-    path, query = (quote(part, safe="/?#[]@!$&'()*+,;=:%~") for part in parts[2:4])
-    return SplitResult(parts.scheme, netloc, path or "/", query, "")
-
-
-def read_file(path: Path, state: FeedState, max_bytes: int) -> Answer:
-    """Answer for a feed that is a file beside the list."""
-    try:
-        if path.stat().st_size > max_bytes:
-            return Answer("failed", error=too_large(max_bytes))
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        return Answer("failed", error=f"cannot read the file: {error.strerror}")
-    if digest == state.digest:
-        return Answer("unchanged", digest=digest)
-    return Answer("ok", body=path, digest=digest, url=path.as_uri())
-
-
-def html_page(body: Path) -> bytes:
-    """Return the document when it is an HTML page, else nothing."""
-    with body.open("rb") as file:
-        head = decode(file.read(4000))
-    return body.read_bytes() if re.match(HTML_PAGE, head) else b""
-
-
-def hide_address(feed: Feed, answer: Answer) -> Answer:
-    """Take a private feed's address out of its document, and from where its links are seen."""
-    if not feed.private or not answer.body or not host_of(answer.url):
-        return answer
-    home = urljoin(answer.url, "/")
-    data = answer.body.read_bytes()
-    for address in sorted({feed.url, answer.url}, key=len, reverse=True):
-        in_html = html_entities.escape(address)
-        forms = {address, in_html, html_entities.escape(in_html), address.replace("/", r"\/")}
-        for form in forms:
-            longer = rb"(?![\w%~-]|\\?/|[.?]\w)"  # the address of something else
-            data = re.sub(re.escape(form.encode()) + longer, home.encode(), data)
-    answer.body.write_bytes(data)
-    return replace(answer, url=home)
-
-
-def too_large(max_bytes: int) -> str:
-    """Say that a document is over the cap."""
-    return f"larger than {max_bytes / 1e6:g} MB: raise --max-size if it is meant to be"
-
-
-def too_slow(timeout_s: float) -> str:
-    """Say that a feed took longer than it may."""
-    return f"took over {timeout_s:g} s in all (--timeout)"
-
-
-def explain_status(status: int, headers: Mapping[str, str]) -> str:
-    """Say what an HTTP status means for the owner of the list."""
-    if status == HTTPStatus.FORBIDDEN and "cf-mitigated" in headers:
-        return "403: a bot wall; ask the site to let feed readers in"
-    if status == HTTPStatus.UNAUTHORIZED:
-        return "401: it wants a password: the right user:password@ before the host"
-    if status == HTTPStatus.NOT_MODIFIED:
-        return "304: not modified since a time that nobody asked about"
-    known = {item.value: item.phrase for item in HTTPStatus}
-    return f"{status} {known.get(status, '')}".strip()
-
-
-def explain(error: Exception) -> str:
-    """Say in a few words what broke a request; never an address."""
-    import ssl
-    from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-
-    from urllib3 import exceptions
-
-    reason = getattr(error.__cause__ or error, "strerror", None) or type(error).__name__
-    meanings = (  # the first that fits: a refusal is a timeout too in urllib3's order of things
-        (
-            ssl.SSLCertVerificationError,
-            f"its certificate does not fit: {getattr(error, 'verify_message', '')}",
-        ),
-        (ssl.SSLError, f"TLS failed: {getattr(error, 'reason', '')}"),
-        (exceptions.NewConnectionError, f"connection failed: {reason}"),
-        (exceptions.ConnectTimeoutError, f"no connection within {CONNECT_TIMEOUT_S:g} s"),
-        ((exceptions.TimeoutError, TimeoutError), f"nothing came for {STALL_TIMEOUT_S:g} s"),
-        (exceptions.DecodeError, "its compressed answer cannot be unpacked"),
-        (RemoteDisconnected, "the connection was closed without an answer"),
-        ((exceptions.ProtocolError, IncompleteRead), "the answer was cut short"),
-        (HTTPException, "the answer is not HTTP"),
-    )
-    fallback = f"connection failed: {reason}"
-    return next((text for kinds, text in meanings if isinstance(error, kinds)), fallback)
-
-
-###############################################################################
-# Edges: HTTP
-###############################################################################
-
-PER_HOST = 2
+    thread = threading.Thread(target=look_up, daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    return list(found)
 
 
 class Web:
@@ -2212,202 +2148,184 @@ class Web:
         self.hosts = hosts  # host -> ISO time before which it is left alone
         self.now = now
         self.spool = spool
-        self.idle: dict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
-        self.slots: dict[str, threading.BoundedSemaphore] = {}
-        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
-        self.watched: dict[int, tuple[Any, float]] = {}  # thread -> its socket and deadline
-        self.closed = threading.Event()
         self.tls = ssl.create_default_context()
-
+        self.addresses: dict[str, list[str]] = {}  # of each host that was found
+        self.idle: dict[tuple[str, ...], list[HTTPConnection]] = defaultdict(list)
+        self.slots: dict[str, threading.Semaphore] = {}
+        self.hung: Counter[str] = Counter()  # host -> requests in a row that it let hang
+        self.watched: dict[HTTPConnection, tuple[Any, float]] = {}  # its socket and deadline
+        self.closed = threading.Event()
         threading.Thread(target=self.cut_overdue, daemon=True).start()
 
     def fetch(self, feed: Feed, state: FeedState) -> Answer:
         """Ask for one feed; every failure of it is in the Answer. Retried once when it may help."""
-        if "://" not in feed.url:
-            return read_file(self.config.feeds.parent / feed.url, state, self.config.max_bytes)
         host, started = host_of(feed.url), time.monotonic()
         if self.hung[host] >= PER_HOST:
             return Answer("failed", error="its host let our other requests hang")
         deadline = started + self.config.timeout_s
         answer = self.attempt(feed, state, deadline)
-        pause_s = random.uniform(0.5, 1.5)  # noqa: S311 - no secret, only spread
-        if answer.fleeting and time.monotonic() + pause_s + 1 < deadline:
-            time.sleep(pause_s)
+        if answer.fleeting and time.monotonic() + 2 < deadline:
+            time.sleep(1)
             answer = self.attempt(feed, state, deadline)
         took_long = time.monotonic() - started >= min(CONNECT_TIMEOUT_S, self.config.timeout_s)
         self.hung[host] = self.hung[host] + took_long if answer.http is None else 0
         return answer
 
     def attempt(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
-        """Ask once, redirects and an HTML page's own feed included."""
-        import ssl
+        """Try once to get the document of a feed."""
         from http.client import HTTPException
 
         from urllib3.exceptions import HTTPError
 
         try:
-            return self.follow(feed, state, deadline)
+            answer = self.follow(feed, state, deadline)
         except FeedError as error:
-            return Answer("failed", error=str(error))
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
-            if time.monotonic() >= deadline:
-                return Answer("failed", error=too_slow(self.config.timeout_s))
-            is_lasting = isinstance(error, ssl.SSLCertVerificationError)
-            return Answer("failed", error=explain(error), fleeting=not is_lasting)
+            answer = Answer("failed", error=str(error))
+        except (HTTPError, HTTPException, OSError) as error:
+            answer = Answer("failed", error=explain(error), fleeting=True)
+        except ValueError:  # a port that is none
+            answer = Answer("failed", error=NO_ADDRESS)
+        if time.monotonic() < deadline:  # what was cut off then may look like an end
+            return answer
+        return Answer("failed", error=f"took over {self.config.timeout_s:g} s in all (--timeout)")
 
     def follow(self, feed: Feed, state: FeedState, deadline: float) -> Answer:
         """Follow redirects, and an HTML page to the feed it names, to a document."""
-        url, moved_to, permanent, public = feed.url, "", True, False
+        if "://" not in feed.url:
+            return self.read_file(feed, state)
+        url, moved_to, permanent, public = next_hop("", feed.url), "", True, False
         for _ in range(MAX_REDIRECTS + 1):
+            until = from_iso(self.hosts.get(host_of(url), ""))
+            if until and until > self.now:
+                return wait(until)
             headers = request_headers(feed, state, url, self.config.user_agent)
-            with self.slot(url, deadline):
-                if until := self.paused_until(url):
-                    error = f"its host asked to be left alone until {iso(until)}"
-                    return Answer("waiting", error=error, retry_at=until)
-                with self.open(url, headers, deadline, public=public) as (response, address):
-                    public = public or ipaddress.ip_address(address).is_global
-                    answer = self.judge(response, url, state, deadline)
+            slots = self.slots.setdefault(host_of(url), threading.Semaphore(PER_HOST))
+            if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                raise TimeoutError
+            try:
+                answer, is_public = self.ask(url, headers, state, deadline, public=public)
+            finally:
+                slots.release()
+            public = public or is_public
             if answer.status != "moved":
                 return replace(answer, moved_to=moved_to)
             url = answer.moved_to
-            permanent = answer.http == HTTPStatus.OK or (permanent and answer.http in (301, 308))
+            permanent = answer.http == 200 or (permanent and answer.http in (301, 308))
             moved_to = url if permanent else moved_to
         raise FeedError(f"it redirects more than {MAX_REDIRECTS} times")
 
-    def judge(
-        self, response: BaseHTTPResponse, url: str, state: FeedState, deadline: float
-    ) -> Answer:
+    def read_file(self, feed: Feed, state: FeedState) -> Answer:
+        """Answer for a feed that is a file beside the list. Raises FeedError."""
+        path = self.config.feeds.parent / feed.url
+        try:
+            with path.open("rb") as file:
+                body, digest = self.spool_body(file)
+        except OSError as error:
+            raise FeedError(f"cannot read the file: {error.strerror}") from error
+        status = "unchanged" if digest == state.digest else "ok"
+        return Answer(status, body=body, digest=digest, url=path.as_uri())
+
+    def judge(self, response: BaseHTTPResponse, url: str, state: FeedState) -> Answer:
         """Turn a response into an Answer; a document is spooled to disk."""
         status, headers = response.status, response.headers
         answer = Answer(
             "failed",
             http=status,
             error=explain_status(status, headers),
-            fleeting=status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+            fleeting=status >= 500,
             etag=headers.get("ETag", ""),
             modified=headers.get("Last-Modified", ""),
             content_type=headers.get("Content-Type", ""),
             url=url,
         )
-        if status == HTTPStatus.OK:
-            return self.judge_document(answer, *self.spool_body(response, deadline), state)
-        if status in REDIRECTS and "Location" in headers:
-            return replace(answer, status="moved", moved_to=next_hop(url, headers["Location"]))
-        if status == HTTPStatus.NOT_MODIFIED and state.answered == secret_digest(url):
+        if status == 200:
+            return self.judge_body(answer, response, state)
+        if location := response.get_redirect_location():
+            return replace(answer, status="moved", moved_to=next_hop(url, location))
+        if status == 304 and state.answered == secret_digest(url):
             return replace(answer, status="unchanged", error="")
-        if status == HTTPStatus.GONE:
+        if status == 410:
             return replace(answer, status="gone", error=GONE)
         until = retry_after(headers.get("Retry-After", ""), self.now)
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
+        if status == 429:
             until = until or self.now + timedelta(hours=1)
             self.hosts[host_of(url)] = iso(until)
-        if until and status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            error = f"asked to wait ({status}) until {iso(until)}"
-            return replace(answer, status="waiting", error=error, fleeting=False, retry_at=until)
-        return answer
+        return wait(until, status) if until and status in (429, 503) else answer
 
-    def judge_document(self, answer: Answer, body: Path, digest: str, state: FeedState) -> Answer:
+    def judge_body(self, answer: Answer, response: BaseHTTPResponse, state: FeedState) -> Answer:
         """Turn a 200 into an Answer: a document, the same as last time, or an HTML page."""
+        body, digest = self.spool_body(response)
+        answer = replace(answer, error="", digest=digest)
         if digest == state.digest:
-            body.unlink()
-            return replace(answer, status="unchanged", error="", digest=digest)
-        page = html_page(body)
-        if not page:
-            return replace(answer, status="ok", error="", body=body, digest=digest)
-        body.unlink()
-        found = find_feed(page, answer.url)
+            return replace(answer, status="unchanged")
+        with body.open("rb") as file:
+            is_page = re.match(HTML_PAGE, decode(file.read(4000)))
+        if not is_page:
+            return replace(answer, status="ok", body=body)
+        found = find_feed(body.read_bytes(), answer.url)
         if not found or found == answer.url:
             raise FeedError("the address answered with an HTML page, not a feed")
         return replace(answer, status="moved", moved_to=next_hop(answer.url, found))
 
-    def paused_until(self, url: str) -> datetime | None:
-        """Return until when a host asked to be left alone (it said 429), if it still does."""
-        until = from_iso(self.hosts.get(host_of(url), ""))
-        return until if until and until > self.now else None
+    def spool_body(self, source: BaseHTTPResponse | BinaryIO) -> tuple[Path, str]:
+        """Write a decoded document to disk, so that memory does not grow with the list."""
+        digest, max_bytes = hashlib.sha256(), self.config.max_bytes
+        with tempfile.NamedTemporaryFile(dir=self.spool, delete=False) as file:
+            while chunk := source.read(1 << 16):
+                digest.update(chunk)
+                file.write(chunk)
+                if file.tell() > max_bytes:
+                    told = f"larger than {max_bytes / 1e6:g} MB: raise --max-size"
+                    raise FeedError(f"{told} if it is meant to be")
+        return Path(file.name), digest.hexdigest()
 
-    def spool_body(self, response: BaseHTTPResponse, deadline: float) -> tuple[Path, str]:
-        """Write the decoded document to disk, so that memory does not grow with the list."""
-        digest, size = hashlib.sha256(), 0
-        handle, name = tempfile.mkstemp(dir=self.spool)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                while chunk := response.read(1 << 16):
-                    size += len(chunk)
-                    if size > self.config.max_bytes:
-                        raise FeedError(too_large(self.config.max_bytes))
-                    digest.update(chunk)
-                    file.write(chunk)
-            if time.monotonic() >= deadline:  # what was cut off may look like an end
-                raise FeedError(too_slow(self.config.timeout_s))
-        except BaseException:
-            Path(name).unlink()
-            raise
-        return Path(name), digest.hexdigest()
-
-    @contextmanager
-    def slot(self, url: str, deadline: float) -> Iterator[None]:
-        """Hold one of a host's two places."""
-        slots = self.slots.setdefault(host_of(url), threading.BoundedSemaphore(PER_HOST))
-        if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise FeedError("its host was busy with our other requests all the time")
-        try:
-            yield
-        finally:
-            slots.release()
-
-    @contextmanager
-    def open(
-        self, url: str, headers: dict[str, str], deadline: float, *, public: bool
-    ) -> Iterator[tuple[BaseHTTPResponse, str]]:
-        """Yield the response to a GET, and the IP address that gave it; cut off at the deadline."""
-        parts = on_the_wire(url)
-        connection, is_reusable = self.connect(parts, deadline, public=public), False
+    def ask(
+        self, url: str, headers: dict[str, str], state: FeedState, deadline: float, *, public: bool
+    ) -> tuple[Answer, bool]:
+        """Send one GET, cut off at the deadline; tell also whether the address is a public one."""
+        parts = urlsplit(url)
+        connection = self.connect(parts, deadline, public=public)
         # The socket: of an answer that ends with its connection urllib3 lets go at once.
-        self.watched[threading.get_ident()] = connection.sock, deadline
+        self.watched[connection] = connection.sock, deadline
+        is_reusable = False
         try:
             connection.timeout = STALL_TIMEOUT_S
-            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            target = (parts.path or "/") + (parts.query and f"?{parts.query}")
             headers = {"Host": parts.netloc, **headers}
             connection.request("GET", target, headers=headers, preload_content=False)
             response = connection.getresponse()
-            yield response, connection.host
-            is_reusable = response.closed and bool(connection.sock)  # was read to its end
+            answer = self.judge(response, url, state)
+            is_reusable = response.closed  # was read to its end
         finally:
-            del self.watched[threading.get_ident()]
-            if is_reusable:
-                self.idle[parts[:2]].append(connection)
-            else:
+            del self.watched[connection]
+            if not is_reusable:
                 connection.close()
+            self.idle[parts.scheme, parts.netloc, connection.host].append(connection)
+        return answer, ipaddress.ip_address(connection.host).is_global
 
     def connect(self, parts: SplitResult, deadline: float, *, public: bool) -> HTTPConnection:
-        """Return a connection to the first of a host's addresses that answers, if it may be asked.
-
-        A kept one, when its server has not closed it since.
-        """
+        """Return a connection, kept or new, to the first of a host's addresses that answers."""
         from urllib3.connection import HTTPConnection, HTTPSConnection
         from urllib3.exceptions import HTTPError
-        from urllib3.util.connection import is_connection_dropped
 
-        with suppress(IndexError):
-            kept = self.idle[parts[:2]].pop()
-            refusal = forbidden_address(kept.host, came_from_public=public)
-            if not refusal and not is_connection_dropped(kept):
-                return kept
-            kept.close()
         host, secure = parts.hostname or "", parts.scheme == "https"
-        port = parts.port or (443 if secure else 80)
+        kind = HTTPSConnection if secure else HTTPConnection
+        tls: Any = {"ssl_context": self.tls, "server_hostname": host} if secure else {}
         failure: Exception = OSError(errno.EADDRNOTAVAIL, f"no address found for the host {host}")
-        for address in resolve(host, port, patience_s(deadline)):
+        found = self.addresses.get(host) or resolve(host, patience_s(deadline))
+        self.addresses[host] = found
+        for address in found:
             if refusal := forbidden_address(address, came_from_public=public):
                 raise FeedError(refusal)
-            connection = HTTPConnection(address, port)
-            if secure:
-                connection = HTTPSConnection(
-                    address, port, ssl_context=self.tls, server_hostname=host
-                )
-            connection.timeout = patience_s(deadline)
             try:
-                connection.connect()
+                connection = self.idle[parts.scheme, parts.netloc, address].pop()
+            except IndexError:
+                connection = kind(address, parts.port or kind.default_port, **tls)
+            try:
+                if not connection.is_connected:  # or its server has closed it since
+                    connection.close()
+                    connection.timeout = patience_s(deadline)
+                    connection.connect()
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
@@ -3130,115 +3048,28 @@ class State:
     settings: str = ""  # the flags that decide which entries become posts
 
 
+def sealed(text: str) -> str:
+    """End a JSON object with the checksum of all that stands before it."""
+    return f'{text},"sha256":"{hashlib.sha256(text.encode()).hexdigest()}"}}'
+
+
 def state_text(state: State) -> str:
     """Return a state as JSON."""
     feeds = {key: asdict(feed) for key, feed in state.feeds.items()}
     parts = {"version": STATE_VERSION, **vars(state), "feeds": feeds}
-    return json.dumps(parts, separators=(",", ":"))
-
-
-def fits(known: State | FeedState) -> bool:
-    """Tell whether every field is of the type it starts with."""
-    blank = type(known)()
-    names = [item.name for item in fields(known)]
-    return all(type(getattr(known, name)) is type(getattr(blank, name)) for name in names)
-
-
-def has_form(state: State) -> bool:
-    """Tell whether all in a state has its type and each time can be read. May raise ValueError."""
-    if not fits(state) or not all(map(fits, state.feeds.values())):
-        return False
-    words = [*state.owed, *state.hosts.values()]
-    moments = list(state.hosts.values())
-    for known in state.feeds.values():
-        moments += known.failing_since, known.retry_at, known.newest
-    return all(type(word) is str for word in words) and all(
-        bool(from_iso(text)) and text.endswith("Z") for text in filter(None, moments)
-    )
+    return sealed(json.dumps(parts, separators=(",", ":"))[:-1])
 
 
 def parse_state(text: str) -> State:
-    """Read a state back. Raises ValueError when it is damaged or of a newer version."""
-    data = json.loads(text)
-    if not isinstance(data, dict) or data.pop("version", None) != STATE_VERSION:
+    """Read a state back. Raises ValueError when it is damaged or of another version."""
+    if text != sealed(text.rpartition(',"sha256"')[0]):
+        raise ValueError("it is damaged")
+    parts = json.loads(text)
+    if parts.pop("version") != STATE_VERSION:
         raise ValueError("it is of another version of superfeed")
-    try:
-        feeds = {key: FeedState(**value) for key, value in data.pop("feeds").items()}
-        state = State(feeds=feeds, **data)
-        sound = has_form(state)
-    except (TypeError, AttributeError, KeyError, ValueError):
-        sound = False
-    if not sound:
-        raise ValueError("it is not in superfeed's form")
-    return state
-
-
-class FileStore:
-    """A state kept in a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.place = str(path)
-
-    def read(self) -> str:
-        """Return the text, empty when there is none."""
-        try:
-            return self.path.read_text("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-        except OSError as error:
-            raise SuperfeedError(
-                f"cannot read {self.path}: {error.strerror}", "see --state"
-            ) from error
-
-    def write(self, text: str) -> None:
-        """Write the text whole or not at all. Raises SuperfeedError."""
-        try:
-            write_whole(self.path, text)
-        except OSError as error:
-            raise SuperfeedError(
-                f"cannot write {self.path}: {error.strerror}", "see --state"
-            ) from error
-
-    def set_aside(self) -> None:
-        """Keep a file that cannot be used under another name."""
-        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
-
-
-class ObjectStore:
-    """A state kept in an S3 object, private to its bucket's owner."""
-
-    def __init__(self, address: str, endpoint_url: str) -> None:
-        self.place = address
-        self.bucket, _, self.key = address.removeprefix("s3://").partition("/")
-        self.client = aws_client("s3", endpoint_url)
-
-    def read(self) -> str:
-        """Return the object's text, empty when there is none; a fault is only a warning."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            body = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
-            return str(body.decode("utf-8", "replace"))
-        except (BotoCoreError, ClientError) as error:
-            code = getattr(error, "response", {}).get("Error", {}).get("Code")
-            if code not in ("NoSuchKey", "404"):
-                log.warning("no state from %s: %s", self.place, error)
-            return ""
-
-    def write(self, text: str) -> None:
-        """Write the object. Raises SuperfeedError."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            self.client.put_object(
-                Bucket=self.bucket, Key=self.key, Body=text.encode(), ContentType="application/json"
-            )
-        except (BotoCoreError, ClientError) as error:
-            raise SuperfeedError(f"cannot save the state to {self.place}: {error}") from error
-
-    def set_aside(self) -> None:
-        """The next save replaces it."""
+    del parts["sha256"]
+    feeds = {key: FeedState(**known) for key, known in parts.pop("feeds").items()}
+    return State(feeds, **parts)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -3249,34 +3080,70 @@ def write_whole(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-class DryStore:
-    """A state that is read and never written."""
+class FileStore:
+    """A state kept in a file."""
 
-    def __init__(self, store: Store) -> None:
-        self.place, self.read = store.place, store.read
+    def __init__(self, path: Path, place: str = "") -> None:
+        self.path = path
+        self.place = place or str(path)
+
+    def read(self) -> str:
+        """Return the text, empty when there is none."""
+        return self.path.read_text("utf-8", "replace") if self.path.is_file() else ""
 
     def write(self, text: str) -> None:
-        """Write nothing."""
+        """Write the text. Raises SuperfeedError."""
+        try:
+            write_whole(self.path, text)
+        except OSError as error:
+            message = f"cannot write {self.path}: {error.strerror}"
+            raise SuperfeedError(message, "see --state") from error
 
     def set_aside(self) -> None:
-        """Leave it where it is."""
+        """Keep a text that cannot be used under another name."""
+        self.path.replace(self.path.with_name(self.path.name + ".damaged"))
+
+
+class ObjectStore:
+    """A state kept in an S3 object, private to its bucket's owner."""
+
+    def __init__(self, address: str, endpoint_url: str) -> None:
+        self.place = address
+        bucket, _, key = address.removeprefix("s3://").partition("/")
+        self.names = {"Bucket": bucket, "Key": key}
+        self.client, _ = aws_client("s3", endpoint_url)
+
+    def read(self) -> str:
+        """Return the text, empty when there is none; that is a warning, and so is any fault."""
+        try:
+            with aws_errors(f"no state from {self.place}"):
+                body: bytes = self.client.get_object(**self.names)["Body"].read()
+        except SuperfeedError as error:
+            log.warning("%s", error)
+            return ""
+        return body.decode("utf-8", "replace")
+
+    def write(self, text: str) -> None:
+        """Write the text. Raises SuperfeedError."""
+        with aws_errors(f"cannot save the state to {self.place}"):
+            self.client.put_object(**self.names, Body=text.encode(), ContentType="application/json")
+
+    def set_aside(self) -> None:
+        """The next save replaces it."""
 
 
 Store = FileStore | ObjectStore
 
 
-def load_state(store: Store | DryStore) -> State:
+def load_state(store: Store) -> State:
     """Read the state; what cannot be used is set aside with a warning."""
     text = store.read()
-    if not text:
-        return State()
     try:
-        return parse_state(text)
+        return parse_state(text) if text else State()
     except ValueError as error:
         store.set_aside()
-        log.warning(
-            "the state in %s is set aside (%s): all feeds are read anew", store.place, error
-        )
+        told = "the state in %s is set aside (%s): all feeds are read anew"
+        log.warning(told, store.place, error)
         return State()
 
 
@@ -3962,7 +3829,7 @@ class Run:
     report: Report
     checkout: Checkout
     hugo: Hugo
-    store: Store | DryStore
+    store: Store
     open_target: Callable[..., Target]
     spool: Path  # a folder for what lasts no longer than the run
     was_killed: bool  # the run before this one, and nothing it left has been cleared away
@@ -5024,8 +4891,7 @@ def open_run(config: Config, report: Report) -> Iterator[Run]:
         checkout.dry = config.dry_run
         address = config.repo or (checkout.remote() if checkout.is_checkout() else "")
         checkout.env |= git_environment(address, token, config.author)
-        kept = open_store(config, checkout)
-        store = DryStore(kept) if config.dry_run else kept
+        store = open_store(config, checkout, spool)
         hugo = Hugo(hugos, config.site)
         run = Run(
             config, report.started, report, checkout, hugo, store, open_,
@@ -5041,7 +4907,7 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
     """Join what --check needs: neither checkout, lock nor hugo, and nothing is written."""
     feeds = read_feeds(config.feeds)
     with tempfile.TemporaryDirectory(prefix="superfeed-") as spool:
-        store = DryStore(FileStore(Path(spool, "state.json")))
+        store = FileStore(Path(spool, "state.json"))
         yield Run(
             config, report.started, report, Checkout(config.site, "", {}),
             Hugo([""], config.site), store, open_target, Path(spool), was_killed=False,
@@ -5088,11 +4954,17 @@ def ping(config: Config, text: str, *, failed: bool) -> None:
         log.warning("%s", error)
 
 
-def open_store(config: Config, checkout: Checkout) -> Store:
-    """Return where the state is kept: the checkout's git directory, a file, or an S3 object."""
+def open_store(config: Config, checkout: Checkout, spool: Path) -> Store:
+    """Return where the state is kept; in a dry run a copy, which goes with the run."""
+    path = Path(config.state) if config.state else checkout.own_folder / "state.json"
+    store: Store = FileStore(path)
     if config.state.startswith("s3://"):
-        return ObjectStore(config.state, config.endpoint_url)
-    return FileStore(Path(config.state) if config.state else checkout.own_folder / "state.json")
+        store = ObjectStore(config.state, config.endpoint_url)
+    if not config.dry_run:
+        return store
+    twin = FileStore(spool / "state.json", store.place)
+    twin.write(store.read())
+    return twin
 
 
 @contextmanager

@@ -107,9 +107,6 @@ def test_a_state_elsewhere_is_saved_after_the_push(place):
     assert state.exists()
 
 
-FULL = '{"version":1,"feeds":{},"hosts":{},"owed":[],"commit":"","settings":""}'
-
-
 @pytest.mark.parametrize(
     "damage",
     [
@@ -119,20 +116,10 @@ FULL = '{"version":1,"feeds":{},"hosts":{},"owed":[],"commit":"","settings":""}'
         lambda _text: "null",
         lambda _text: "[]",
         lambda _text: "{}",
-        lambda text: text.replace('"version":1', '"version":2'),
+        lambda text: sf.sealed(text.replace(":1,", ":2,", 1).rpartition(',"sha256"')[0]),
         lambda text: text.replace('"hosts"', '"moons"'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":[]'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":1}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"failures":"many"}}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"retry_at":"soon"}}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"retry_at":"2026-01-01"}}'),
-        lambda _text: FULL.replace('"feeds":{}', '"feeds":{"a":{"newest":"soon"}}'),
-        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":"soon"}'),
-        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":null}'),
-        lambda _text: FULL.replace('"hosts":{}', '"hosts":{"a.example":7}'),
-        lambda _text: FULL.replace('"owed":[]', '"owed":{}'),
-        lambda _text: FULL.replace('"owed":[]', '"owed":[7]'),
-        lambda _text: FULL.replace('"commit":""', '"commit":null'),
+        lambda text: text.replace('"failures":0', '"failures":"many"'),
+        lambda text: text.replace("}", "} ", 1),
     ],
 )
 def test_a_state_that_cannot_be_used_is_set_aside(damage, caplog, monkeypatch, tmp_path):
