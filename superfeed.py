@@ -57,7 +57,8 @@ was killed.
     Checking                  --check: a table of the feeds' health
     Commits and builds        which changes are superfeed's; a build that one post cannot stop
     Stages                    pull collect commit push build deploy purge
-    Main                      logging, the lock, the dry run's twin, main()
+    Opening a run             the lock, the dry run's twin, the edges joined
+    Main                      logging, signals, the end of a run, main()
 """
 
 from __future__ import annotations
@@ -4091,7 +4092,7 @@ def fetch_all(
             yield from answers
 
 
-PARSE_TIMEOUT_S = 20.0
+PARSE_TIMEOUT_S = 10.0
 COLD_FEEDS = 50  # more that were never read take longer than other processes to start
 
 
@@ -4151,18 +4152,22 @@ def read_all(
     """Fetch and parse every feed that may be asked; in the list's order."""
     is_cold = sum(not states[key].digest for key in feeds) > COLD_FEEDS
     web = Web(run.config, run.state.hosts, run.now, run.spool)
-    bar = run.progress("fetching", len(feeds))
-    found = {}
-    with closing(web), parsing(everywhere=is_cold) as parse, bar as tell:
-        for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs):
-            pending = None
-            if answer.status == "ok":
-                seen = hide_address(feed, answer)
-                work = (seen.body or Path(), seen.content_type, seen.url, run.config.content)
-                pending = parse(*work, PARSE_TIMEOUT_S)
-            found[feed_id(feed)] = feed, answer, pending
-            tell(host_of(feed.url))
-        return {key: reading_of(*found[key]) for key in feeds}
+    found, readings = {}, {}
+    with closing(web), parsing(everywhere=is_cold) as parse:
+        with run.progress("fetching", len(feeds)) as tell:
+            for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs):
+                pending = None
+                if answer.status == "ok":
+                    seen = hide_address(feed, answer)
+                    work = (seen.body or Path(), seen.content_type, seen.url, run.config.content)
+                    pending = parse(*work, PARSE_TIMEOUT_S)
+                found[feed_id(feed)] = feed, answer, pending
+                tell(host_of(feed.url))
+        with run.progress("reading", len(feeds)) as tell:
+            for key, feed in feeds.items():
+                readings[key] = reading_of(*found[key])
+                tell(host_of(feed.url))
+    return readings
 
 
 def reading_of(feed: Feed, answer: Answer, pending: Callable[[], Document] | None) -> Reading:
@@ -4190,7 +4195,9 @@ def parsing(*, everywhere: bool) -> Iterator[Callable[..., Callable[[], Document
     from concurrent.futures import ProcessPoolExecutor
 
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(mp_context=spawn, initializer=live_with_parent)
+    pool = ProcessPoolExecutor(
+        min(os.cpu_count() or 1, 4), mp_context=spawn, initializer=live_with_parent
+    )
     try:
         yield lambda *work: pool.submit(read_document, *work).result
     finally:
@@ -4827,43 +4834,74 @@ def pay_debts(run: Run) -> None:
 
 
 ###############################################################################
-# Main
+# Opening a run
 ###############################################################################
 
-MACHINES_FAULTS = (
-    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST,
-    errno.EISDIR, errno.ENAMETOOLONG,
-)  # fmt: skip
-STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
+
+@contextmanager
+def lock(site: Path) -> Iterator[tuple[list[Path], Path]]:
+    """Hold the lock beside the checkout; the system frees it when the process dies.
+
+    Yields what a killed run left, and a folder for what lasts no longer than this run. That folder
+    is also how the next run can tell: nothing else named so stays, but until it is cleared away.
+    """
+    import filelock
+
+    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}{TWIN}"
+    try:
+        site.parent.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(place, timeout=0)
+        held.acquire()
+    except filelock.Timeout as error:
+        raise BusyError(f"another run works in {site}", "wait for it to end") from error
+    except OSError as error:
+        raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
+    with held:
+        remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
+            yield remains, Path(spool)
 
 
-class LiveStderr(logging.StreamHandler[Any]):
-    """Writes above a progress bar while there is one, never into it: rich exchanges stderr."""
+@contextmanager
+def sandbox(config: Config) -> Iterator[Config]:
+    """Yield the settings for a throw-away twin of the checkout: nothing done there is real.
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write to what stderr is now."""
-        self.stream = sys.stderr
-        super().emit(record)
+    Files are hard links, so 800 MB take no space; but for git's own and the site's top files,
+    which are changed in place.
+    """
+    site = config.site
+    with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
+        twin = Path(made, site.name)
+
+        def take(source: str, target: str) -> None:
+            inside = Path(source).relative_to(site).parts
+            changed_in_place = inside[0] == ".git" and inside[1:2] != ("objects",)
+            fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
+            (os.link if fixed else shutil.copy2)(source, target)
+
+        if site.exists():
+            shutil.copytree(site, twin, symlinks=True, copy_function=take)
+        inside = config.feeds.is_relative_to(site)
+        feeds = twin / config.feeds.relative_to(site) if inside else config.feeds
+        yield replace(config, site=twin, feeds=feeds)
 
 
-def set_up_logging(config: Config) -> None:
-    """Log to stderr; in a dry run tell effects on stdout; never show a secret."""
-    level = logging.ERROR if config.quiet else logging.WARNING
-    level = {0: level, 1: logging.INFO}.get(config.verbose, logging.DEBUG)
-    handler = LiveStderr()
-    handler.setFormatter(MaskingFormatter("%(levelname).1s %(message)s"))
-    log.handlers, log.propagate = [handler], False
-    # urllib3's warnings name addresses, which may be private.
-    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
-    log.setLevel(level)
-    effect.handlers = []
-    if config.dry_run:
-        told = logging.StreamHandler(sys.stdout)
-        told.setFormatter(MaskingFormatter("would: %(message)s"))
-        # As in `print_result`.
-        told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
-        effect.handlers, effect.propagate = [told], False
-        effect.setLevel(logging.INFO)
+def open_store(config: Config, checkout: Checkout, spool: Path) -> Store:
+    """Return where the state is kept; in a dry run a copy, which goes with the run."""
+    path = Path(config.state) if config.state else checkout.own_folder / "state.json"
+    store: Store = FileStore(path)
+    if config.state.startswith("s3://"):
+        store = ObjectStore(config.state, config.endpoint_url)
+    if not config.dry_run:
+        return store
+    twin = FileStore(spool / "state.json", store.place)
+    twin.write(store.read())
+    return twin
+
+
+def open_dry_target(*spec: Any) -> DryTarget:
+    """Open a target that is read and never written."""
+    return DryTarget(open_target(*spec))
 
 
 def progress_for(config: Config) -> Callable[..., AbstractContextManager[Callable[[str], None]]]:
@@ -4915,33 +4953,44 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
         )  # fmt: skip
 
 
-@contextmanager
-def sandbox(config: Config) -> Iterator[Config]:
-    """Yield the settings for a throw-away twin of the checkout: nothing done there is real.
+###############################################################################
+# Main
+###############################################################################
 
-    Files are hard links, so 800 MB take no space; but for git's own and the site's top files,
-    which are changed in place.
-    """
-    site = config.site
-    with tempfile.TemporaryDirectory(prefix=f"{site.name}{TWIN}", dir=site.parent) as made:
-        twin = Path(made, site.name)
-
-        def take(source: str, target: str) -> None:
-            inside = Path(source).relative_to(site).parts
-            changed_in_place = inside[0] == ".git" and inside[1:2] != ("objects",)
-            fixed = len(inside) > 1 and not changed_in_place and inside[-1] != "jsconfig.json"
-            (os.link if fixed else shutil.copy2)(source, target)
-
-        if site.exists():
-            shutil.copytree(site, twin, symlinks=True, copy_function=take)
-        inside = config.feeds.is_relative_to(site)
-        feeds = twin / config.feeds.relative_to(site) if inside else config.feeds
-        yield replace(config, site=twin, feeds=feeds)
+MACHINES_FAULTS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST,
+    errno.EISDIR, errno.ENAMETOOLONG,
+)  # fmt: skip
+STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
-def open_dry_target(*spec: Any) -> DryTarget:
-    """Open a target that is read and never written."""
-    return DryTarget(open_target(*spec))
+class LiveStderr(logging.StreamHandler[Any]):
+    """Writes above a progress bar while there is one, never into it: rich exchanges stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write to what stderr is now."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def set_up_logging(config: Config) -> None:
+    """Log to stderr; in a dry run tell effects on stdout; never show a secret."""
+    level = logging.ERROR if config.quiet else logging.WARNING
+    level = {0: level, 1: logging.INFO}.get(config.verbose, logging.DEBUG)
+    handler = LiveStderr()
+    handler.setFormatter(MaskingFormatter("%(levelname).1s %(message)s"))
+    log.handlers, log.propagate = [handler], False
+    # urllib3's warnings name addresses, which may be private.
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+    log.setLevel(level)
+    effect.handlers = []
+    if config.dry_run:
+        told = logging.StreamHandler(sys.stdout)
+        told.setFormatter(MaskingFormatter("would: %(message)s"))
+        # As in `print_result`.
+        told.handleError = lambda record: None  # type: ignore[method-assign]  # noqa: ARG005
+        effect.handlers, effect.propagate = [told], False
+        effect.setLevel(logging.INFO)
 
 
 def ping(config: Config, text: str, *, failed: bool) -> None:
@@ -4952,43 +5001,6 @@ def ping(config: Config, text: str, *, failed: bool) -> None:
         call_hook("--ping", failing if failed else config.ping, text)
     except SuperfeedError as error:
         log.warning("%s", error)
-
-
-def open_store(config: Config, checkout: Checkout, spool: Path) -> Store:
-    """Return where the state is kept; in a dry run a copy, which goes with the run."""
-    path = Path(config.state) if config.state else checkout.own_folder / "state.json"
-    store: Store = FileStore(path)
-    if config.state.startswith("s3://"):
-        store = ObjectStore(config.state, config.endpoint_url)
-    if not config.dry_run:
-        return store
-    twin = FileStore(spool / "state.json", store.place)
-    twin.write(store.read())
-    return twin
-
-
-@contextmanager
-def lock(site: Path) -> Iterator[tuple[list[Path], Path]]:
-    """Hold the lock beside the checkout; the system frees it when the process dies.
-
-    Yields what a killed run left, and a folder for what lasts no longer than this run. That folder
-    is also how the next run can tell: nothing else named so stays, but until it is cleared away.
-    """
-    import filelock
-
-    place, prefix = site.with_name(f"{site.name}.lock"), f"{site.name}{TWIN}"
-    try:
-        site.parent.mkdir(parents=True, exist_ok=True)
-        held = filelock.FileLock(place, timeout=0)
-        held.acquire()
-    except filelock.Timeout as error:
-        raise BusyError(f"another run works in {site}", "wait for it to end") from error
-    except OSError as error:
-        raise ConfigError(f"cannot write {place}: {error.strerror}", "see --site") from error
-    with held:
-        remains = [path for path in site.parent.iterdir() if path.name.startswith(prefix)]
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=site.parent) as spool:
-            yield remains, Path(spool)
 
 
 def interrupt(number: int, _frame: object) -> None:
