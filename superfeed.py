@@ -3112,7 +3112,7 @@ class ObjectStore:
         self.place = address
         bucket, _, key = address.removeprefix("s3://").partition("/")
         self.names = {"Bucket": bucket, "Key": key}
-        self.client, _ = aws_client("s3", endpoint_url)
+        self.client = aws_client("s3", endpoint_url)
 
     def read(self) -> str:
         """Return the text, empty when there is none; that is a warning, and so is any fault."""
