@@ -41,7 +41,8 @@ was killed.
     Sync plan                 two listings -> what to upload, delete and purge
     Edges: HTTP               asking strangers' servers, politely and within bounds
     Edges: around git         git's environment, its token, its errors
-    Edges: git                the checkout: cloned, found fit, kept up to date, given back
+    Edges: git                the checkout: what is there, kept up to date, given back
+    Edges: a checkout         cloned, found fit to work in
     Edges: hugo               the binary, and what it says of the site
     Edges: S3                 a bucket; the token where AWS keeps it
     Edges: state              what a run leaves for the next
@@ -459,7 +460,8 @@ def plain(html: str, limit: int = _MAX_HTML) -> str:
 def excerpt(html: str) -> str:
     """Give the first 300 characters of the words in this HTML. Closes hazards §3 (`summary`)."""
     start = plain(html[:3000], 300)  # of a long text, which nearly always has enough words
-    return start if start.endswith("…") or len(html) <= 3000 else plain(html, 300)
+    is_full = len(start) > 240 and start.endswith("…")  # one_line cuts in the last fifth
+    return start if is_full or len(html) <= 3000 else plain(html, 300)
 
 
 def slugify(text: str) -> str:
@@ -511,7 +513,7 @@ def _ascii_host(netloc: str) -> str:
 
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _BREAK = "\0"  # a piece that ends the paragraph; "\n" ends the line
-# Inline markdown and the marks it stands in, from the outermost, each with its address if a link.
+# Inline markdown, and the signs of the marks it stands in, outermost first, with a link's address.
 _Piece = tuple[str, dict[str, str]]
 
 
@@ -521,7 +523,7 @@ class _Element:
 
     tag: str
     start: str = ""  # an ordered list's first number
-    runs: list[list[_Piece]] = field(default_factory=lambda: [[]])  # one more
+    runs: list[list[_Piece]] = field(default_factory=lambda: [[]])  # one more than elements
     elements: list[_Element] = field(default_factory=list)
 
 
@@ -586,8 +588,8 @@ def _blocks(element: _Element) -> list[str]:
     if writer:
         return writer(element)
     blocks = list(itertools.chain(*_parts(element)))
-    if element.tag in ("video", "audio"):  # the first source; the rest is for old browsers
-        return blocks[:1]
+    if element.tag in ("video", "audio"):  # the first source's link; text is for old browsers
+        return [block for block in blocks if block.startswith("[")][:1]
     if element.tag in _HEADINGS and blocks and not element.elements:
         return [f"{'#' * int(element.tag[1])} {_line(blocks)}"]
     if element.tag == "blockquote" and blocks:
@@ -740,11 +742,12 @@ class _TreeBuilder(HTMLParser):
 def _tidied(clean: str) -> str:
     """Make raised and lowered figures characters; let headings begin right below the page's own."""
     clean = re.sub(
-        r"(<(su[bp])>(?:<[^>]+>)*)([0-9+=()ni-]+)(?=</)",
+        r"(<(su[bp])>(?:<[^>]+>){,3})([0-9+=()ni-]+)(?=</)",
         lambda it: it[1] + it[3].translate(str.maketrans("0123456789+-=()ni", _SCRIPTS[it[2]])),
         clean,
     )
     top = min(map(int, re.findall("<h([1-6])>", clean)), default=1)
+    # End tags keep theirs: only their order counts.
     return re.sub("(?<=<h)[1-6](?=>)", lambda level: str(min(int(level[0]) - top + 2, 6)), clean)
 
 
@@ -762,8 +765,8 @@ def markdown(html: str, base: str) -> str:
     while True:
         builder = _TreeBuilder(base)
         builder.feed(clean)
-        if cut:
-            builder.handle_data("…")  # and a tag or an entity that was cut is not heard of
+        if cut:  # not closed: what is left of a cut tag or entity is dropped
+            builder.handle_data("…")
         else:
             builder.close()
         text = "\n\n".join(_blocks(builder.open[0]))
@@ -804,7 +807,8 @@ def parse_date(raw: str, language: str = "") -> datetime | None:
         if re.fullmatch(_RFC_822, text):
             moment: datetime | None = parsedate_to_datetime(text)
         elif re.fullmatch(_ISO_8601, text):
-            moment = datetime.fromisoformat(text.upper())
+            text = re.sub(r"(?<=[+-]..:..)Z$", "", text.upper())  # isoformat() + "Z"
+            moment = datetime.fromisoformat(text)
         else:
             moment = _guessed_date(text, language.lower().replace("_", "-"))
         moment = moment and moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
@@ -824,17 +828,18 @@ def _offset(zone: str) -> str:
     if zone == "IST":  # more people live by India's than by Israel's
         return "+0530"
     known = pop_tz_offset_from_string(f"12:00 {zone}")[1]
+    # A fixed offset: any time will do.
     return f"{datetime.now(known):%z}" if isinstance(known, tzinfo) else ""
 
 
 @cache
-def _date_reader(order: str, languages: tuple[str, ...]) -> DateDataParser:
+def _date_reader(order: str, languages: tuple[str, ...], *required: str) -> DateDataParser:
     from dateparser.date import DateDataParser
 
     settings = {
         "DATE_ORDER": order,
         "PREFER_LOCALE_DATE_ORDER": False,
-        "REQUIRE_PARTS": ["day", "month", "year"],
+        "REQUIRE_PARTS": list(required),
         "PARSERS": ["timestamp", "absolute-time"],
         "TIMEZONE": "UTC",
         "RETURN_AS_TIMEZONE_AWARE": True,
@@ -853,9 +858,13 @@ def _guessed_date(text: str, language: str) -> datetime | None:
     if "/" in text:
         month_first = re.match(r"en\b(?!-(gb|au|nz|ie|in|za))|$", language)
         orders = ["MDY", "DMY"] if month_first else ["DMY", "MDY"]
-    dates = [_date_reader(order, languages).get_date_data(text).date_obj for order in orders]
+    readers = [_date_reader(order, languages, "day", "month", "year") for order in orders]
+    dates = [reader.get_date_data(text).date_obj for reader in readers]
     found = [date for date in dates if date]
-    return next((date for date in found if f"{date:%a}" in text), found[0] if found else None)
+    if len(found) > 1 and (word := re.search(r"[^\W\d_]{2,}", text)):
+        named = _date_reader("DMY", languages).get_date_data(word[0]).date_obj
+        found.sort(key=lambda date: not named or date.weekday() != named.weekday())
+    return found[0] if found else None
 
 
 ###############################################################################
@@ -929,7 +938,11 @@ def find_feed(body: bytes, url: str) -> str:
 # Parsing
 ###############################################################################
 
-HTML_PAGE = r"(?is)(?>[\s\ufeff\0]+|<\?.*?\?>|<!--.*?-->)*+<(?:!doctype\s+)?html\b"
+HTML_PAGE = (  # a server's noise may stand before it, but no feed and no JSON
+    r"(?is)(?![\s\ufeff\0]*[{\[])(?><!--.*?-->|(?!<(?:[\w.-]+:)?"
+    r"(?:rss|feed|rdf|channel|html|!doctype\s+html)[\s/>:]).)*+<(?:!doctype\s+)?html\b"
+)
+_FEED_ROOT = r"(?i)<(?:[\w.-]+:)?(?:rss|feed|rdf|channel)[\s/>]"
 
 
 def _text(source: Any, *keys: str) -> str:
@@ -946,7 +959,8 @@ def _as_html(detail: Any) -> str:
 
 
 def _title(source: Any) -> str:
-    return one_line(plain(_as_html(source.get("title_detail") or {})), 300)
+    detail = source.get("title_detail") or {}
+    return one_line(plain(_as_html(detail) or _text(detail, "value")), 300)
 
 
 def _authors(source: Any) -> str:
@@ -1026,28 +1040,35 @@ def _feedparser() -> Callable[[bytes], Any]:
     return lambda data: feedparser.parse(io.BytesIO(data), response_headers=headers, **options)
 
 
+# All to the end of the last whole entry; if none is whole, to the first that begins.
+_CUT_OFF = rb"(?s)\A(?:(.*</(?:\w+:)?(?:item|entry)\s*>)|(.*?)(?=<(?:\w+:)?(?:item|entry)[\s>])).*"
+
+
 def _read_xml(text: str) -> tuple[Any, list[Any], str]:
     """Read RSS, RDF or Atom: what it says of the feed and of each entry, and its fault."""
+    no_feed = FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+    if not re.search(_FEED_ROOT, text):  # feedparser would take seconds to say so
+        raise no_feed
     parse, data = _feedparser(), mend_xml(text)
     try:
         parsed = parse(data)
         fault = str(parsed.get("bozo_exception", "")).rpartition(": ")[2]
+        if re.search("no element found$|unclosed", fault):  # half an entry would stay half
+            parsed = parse(re.sub(_CUT_OFF, rb"\1\2", data))
     except Exception as error:  # noqa: BLE001  (whatever the library stumbles over)
         fault = f"feedparser: {error!r}"
-    if re.search("^feedparser|no element found$|unclosed", fault):
         parsed = _parsed_apart(parse, data)
     if not parsed.get("version") and not parsed["entries"]:
-        raise FeedError(f"the document is not a feed; it begins with: {one_line(text[:80], 40)}")
+        raise no_feed
     return parsed["feed"], parsed["entries"], fault
 
 
 def _parsed_apart(parse: Callable[[bytes], Any], data: bytes) -> dict[str, Any]:
-    """Parse entry by entry, so that those go which feedparser stumbles over or that are cut off."""
-    name = rb"(?:\w+:)?(?:item|entry)"
-    head, *pieces = re.split(rb"(?=<%b[\s>])" % name, data)
+    """Parse entry by entry, so that only those go which feedparser stumbles over."""
+    head, *pieces = re.split(rb"(?=<(?:\w+:)?(?:item|entry)[\s>])", data)
     parsed: dict[str, Any] = {"feed": {}}
     entries: list[Any] = []
-    for piece in (b"", *(piece for piece in pieces if re.search(rb"</%b\s*>" % name, piece))):
+    for piece in (b"", *pieces):  # first the head alone: what is said of the feed
         with suppress(Exception):  # this one is lost; the document's warning says why
             parsed = parse(head + piece)
             entries += parsed["entries"][:1]
@@ -1059,10 +1080,10 @@ def _read_json(text: str) -> tuple[Any, list[Any], str]:
     feed, fault = None, ""
     try:
         feed = json.loads(text, strict=False)
-    except (json.JSONDecodeError, RecursionError) as error:
-        fault, end = str(error), getattr(error, "pos", 0)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        fault, end = str(error), getattr(error, "pos", len(text))
         while not feed and (end := text.rfind("}", 0, end)) > 0:
-            with suppress(json.JSONDecodeError):
+            with suppress(ValueError, RecursionError):
                 feed = json.loads(f"{text[: end + 1]}]}}", strict=False)
     if not isinstance(feed, dict) or not isinstance(feed.get("items"), list):
         told = f"broken JSON ({fault})" if fault else "JSON that is not a JSON Feed"
@@ -1164,13 +1185,14 @@ KEEP_NEWEST = 5
 def canonical_link(url: str, *, keep_fragment: bool = False, allow_home: bool = False) -> str:
     """Reduce an http(s) address to what tells pages apart: "host/path?query" (DESIGN §6).
 
-    Empty when it tells nothing: no such address, or (unless `allow_home`) a bare home page.
+    Empty when it tells nothing: another scheme, no host, or (unless `allow_home`) a bare home page.
     """
+    url = url.strip()
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
-    except ValueError:
-        return ""
+    except ValueError:  # "http://[": no address, but still a name that differs from others
+        return url
     if parts.scheme not in ("http", "https") or not host:
         return ""
     host = re.sub(r"^www\.(?=.*\.)", "", host) + (f":{port}" if port not in (None, 80, 443) else "")
@@ -1322,17 +1344,20 @@ def assign(feed: str, entries: Sequence[Entry], known: Known) -> list[Assigned]:
 class _Claims:
     """The matching of one document: what its entries have in common, which posts are taken."""
 
+    STEPS = 4  # how often `proposals` yields
+
     def __init__(self, feed: str, entries: Sequence[Assigned], known: Known) -> None:
         self.feed, self.entries, self.known = feed, entries, known
         self.taken: set[str] = set()
         self.shared: Counter[object] = Counter()  # how many entries have this key, or look so
         for each in entries:
-            self.shared.update([each.keys, *each.keys, _look(each.entry)])
+            look = _look(each.entry)
+            self.shared.update([each.keys, *each.keys, *((key, look) for key in each.keys)])
 
     def settle(self) -> None:
         """Give each post to one entry: by the strongest evidence, then to the one most like it."""
         steps = [(each, self.proposals(each.entry, each.keys)) for each in self.entries]
-        for _ in range(4):  # so many are yielded
+        for _ in range(self.STEPS):
             rivals: defaultdict[Post, list[Assigned]] = defaultdict(list)
             for each, step in steps:
                 if not each.post and (post := next(step)):
@@ -1346,14 +1371,16 @@ class _Claims:
         guid, link = (*keys, "")[:2]
         find, shared = self.known.find, self.shared
         both = [post for post in find(guid) if link in post.keys]
-        yield self.choose(entry, both, is_proof=shared[guid, link] == 1)
-        yield self.choose(entry, find(guid), is_proof=shared[guid] == len(find(guid)) == 1)
+        if entry.guid:  # two machines may both have made one: ever the same of them
+            both = sorted(both, key=lambda post: (_likeness(entry, post) < 2, post.path))[:1]
+        yield self.choose(entry, guid, both, is_proof=shared[guid, link] == 1)
+        yield self.choose(entry, guid, find(guid), is_proof=shared[guid] == len(find(guid)) == 1)
         own = [post for post in find(link) if post.feed == self.feed]
         if shared[link] == len(own) == 1 and _likeness(entry, own[0]):
-            yield self.choose(entry, own, is_proof=True)
+            yield self.choose(entry, link, own, is_proof=True)
         else:  # else the copy of another feed
             alone = shared[link] == len(find(link)) == 1 and not own
-            yield self.choose(entry, find(link), is_proof=alone)
+            yield self.choose(entry, link, find(link), is_proof=alone)
         # A post of a feed listed no more, or one without a guid whose link changed. "8" and
         # "Weekly links" are common: with two dates that differ, the link must agree too.
         name = entry.guid or entry.title
@@ -1361,14 +1388,14 @@ class _Claims:
         alone = bool(entry.guid) and shared[guid] == len(named) == 1
         if alone and not (named[0].undated or link in named[0].keys):
             alone = _stated(entry) in (None, named[0].date, named[0].updated)
-        yield self.choose(entry, named, is_proof=alone and _likeness(entry, named[0]) > 0)
+        yield self.choose(entry, guid, named, is_proof=alone and _likeness(entry, named[0]) > 0)
 
-    def choose(self, entry: Entry, posts: list[Post], *, is_proof: bool) -> Post | None:
-        """Choose the single post where that is proof, else one with a look the entry alone has."""
+    def choose(self, entry: Entry, key: str, posts: list[Post], *, is_proof: bool) -> Post | None:
+        """Choose the single post where that is proof, else one that looks like this entry alone."""
         free = [post for post in posts if post.path not in self.taken]
         if is_proof and len(free) == 1:
             return free[0]
-        if self.shared[_look(entry)] > 1:
+        if self.shared[key, _look(entry)] > 1:
             return None
         same = [post for post in free if _likeness(entry, post) == 2]
         return min(same, key=lambda post: (post.feed != self.feed, post.path), default=None)
@@ -1460,7 +1487,10 @@ def group_of(name: str, where: str) -> tuple[str, str]:
 
 
 def checked_feed(feed: Feed, source: Path) -> Feed:
-    """Return a feed as listed with its password taken out of its address. Raises ConfigError."""
+    """Return a feed whose file is there, or whose address is one, without its password in it.
+
+    Raises ConfigError.
+    """
     scheme, mark, _ = feed.url.partition("://")
     if not mark and (source.parent / feed.url).is_file():
         return feed
@@ -1470,10 +1500,12 @@ def checked_feed(feed: Feed, source: Path) -> Feed:
         if is_web and parts.hostname and parts.port != 0:
             userinfo, _, host = parts.netloc.rpartition("@")
             return replace(feed, url=parts._replace(netloc=host).geturl(), auth=unquote(userinfo))
-    # What follows may hold a key.
+    # What follows :// may hold a key, and of a private feed all of it.
     told = f"{scheme}://… is not an address of a feed" if mark else f"no such file: {feed.url}"
-    fault = "no such file" if feed.private and not mark else told
-    raise ConfigError(f"{source}:{feed.line}: {fault}", _LINE_HINT)
+    told = "no such file" if feed.private and not mark else told
+    if mark and " " in scheme:
+        told = f"{scheme}://…: a tab or two spaces must stand between name and address"
+    raise ConfigError(f"{source}:{feed.line}: {told}", _LINE_HINT)
 
 
 def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
@@ -1484,8 +1516,8 @@ def parse_feeds_txt(text: str, source: Path) -> Iterator[Feed]:
         if heading := re.fullmatch(r"\[(.*)\]", line):
             group = group_of(heading[1].strip(), f"{source}:{number}")
         elif line:
-            line, marks = re.subn(r"(^|\t|  )! *", r"\1", line)  # before the name or the address
-            name, _, address = re.sub(r" *\t *| {2,}", "\t", line).rpartition("\t")
+            line, marks = re.subn(r"(^|\t *|  )!+\s*", r"\1", line)  # before name or address
+            name, _, address = re.sub(r" *\t\s*| {2,}", "\t", line).rpartition("\t")
             if "\t" in name or "://" in name:
                 name, address = "", line
             yield checked_feed(Feed(address, name, *group, number, bool(marks)), source)
@@ -1508,9 +1540,10 @@ def parse_opml(text: str, source: Path) -> Iterator[Feed]:
         raise ConfigError(fault, "export it again") from error
     # listparser puts a feed's categories before the folders it stands in.
     folders_only = re.sub(r"""\scategory\s*=\s*("[^"]*"|'[^']*')""", "", data.decode())
-    lines = html_entities.unescape(text.replace("'", '"')).splitlines()
+    lines = [html_entities.unescape(line) for line in text.splitlines()]
     for outline in listparser.parse(folders_only.encode("ascii", "xmlcharrefreplace")).feeds:
-        line = next((n for n, raw in enumerate(lines, 1) if f'"{outline.url}"' in raw), 0)
+        here = re.compile(rf"""["']\s*{re.escape(outline.url)}\s*["']""")
+        line = next((n for n, raw in enumerate(lines, 1) if here.search(raw)), 0)
         folders = [name for name in (outline.categories or [[]])[0] if name]
         group = group_of(" / ".join(folders), f"{source}:{line}") if folders else ("", "")
         yield checked_feed(Feed(outline.url, one_line(outline.title, 100), *group, line), source)
@@ -1520,12 +1553,14 @@ def read_feeds(source: Path) -> tuple[Feed, ...]:
     """Read the feed list, each feed once, in order. Raises ConfigError."""
     try:
         data = source.read_bytes()
-        starts_as_xml = re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<", data)
+        starts_as_xml = re.match(rb"[\s\0\xef\xbb\xbf\xfe\xff]*<(?!https?:)", data)
         is_opml = data and (starts_as_xml or source.suffix.lower() == ".opml")
         text = decode(data) if is_opml else data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        hint = "make one, a feed a line, or name yours with --feeds"
+        raise ConfigError(f"no feed list at {source}", hint) from error
     except (OSError, UnicodeDecodeError) as error:
-        hint = "make one in UTF-8, a feed a line, or name yours with --feeds"
-        raise ConfigError(f"no feed list at {source}: cannot read it ({error})", hint) from error
+        raise ConfigError(f"cannot read {source}: {error}", "save it as UTF-8 text") from error
     feeds: dict[str, Feed] = {}
     for feed in (parse_opml if is_opml else parse_feeds_txt)(text, source):
         first = feeds.setdefault(feed_id(feed), feed)
@@ -1726,10 +1761,11 @@ STALL_TIMEOUT_S = 20.0
 DAY = timedelta(days=1)
 ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, */*;q=0.5"
 GONE = "gone for good (410): remove its line"
-NO_ADDRESS = "it leads to something that is no web address"
+NO_ADDRESS = "its address, or one it leads to, is no web address"
 FAULTS = {  # by the name of the exception's class or of the nearest one that it derives from
     "SSLCertVerificationError": "its certificate does not fit: {detail}",
     "SSLError": "TLS failed: {detail}",
+    # A timeout too, in urllib3's order of things.
     "NewConnectionError": "connection failed: {reason}",
     "ConnectTimeoutError": f"no connection within {CONNECT_TIMEOUT_S:g} s",
     "TimeoutError": f"nothing came for {STALL_TIMEOUT_S:g} s",
@@ -1767,7 +1803,8 @@ def secret_digest(*parts: str) -> str:
 
 def wait(until: datetime, http: int | None = None) -> Answer:
     """Return the answer for a feed that must be left alone."""
-    return Answer("waiting", http, f"not asked before {iso(until)}", retry_at=until)
+    told = f"it asks ({http}) to be left alone until" if http else "not asked before"
+    return Answer("waiting", http, f"{told} {iso(until)}", retry_at=until)
 
 
 def hold_back(feed: Feed, state: FeedState, now: datetime) -> Answer | None:
@@ -1844,6 +1881,8 @@ def next_hop(url: str, location: str) -> str:
     """Return the address a redirect leads to. Raises FeedError when it must not be followed."""
     with suppress(UnicodeError):  # headers are read as Latin-1; servers write UTF-8
         location = location.encode("latin-1").decode()
+    with suppress(ValueError):  # a password in it is not ours to send
+        location = re.sub(r"(?<=//)[^/?#]*@", "", urljoin(url, location.strip()))
     target = safe_url(location, url).partition("#")[0]
     if not target:
         raise FeedError(NO_ADDRESS)
@@ -2055,9 +2094,12 @@ def plan_upload(
     key: str, size: int, there: Remote | None, options: SyncOptions, *, current: bool
 ) -> Upload:
     """Say why a file that is not the same must be written, and with which headers."""
-    reason = "content" if current else "headers"
-    if there is None or there.size != size:
-        reason = "size" if there else "new"
+    if there is None:
+        reason = "new"
+    elif there.size != size:
+        reason = "size"
+    else:
+        reason = "content" if current else "headers"
     cached = cache_control(key, purged=options.purged)
     headers = {"ContentType": content_type(key), "CacheControl": cached}
     headers |= {"ACL": options.acl} if options.acl else {}
@@ -2075,8 +2117,8 @@ def plan_sync(
 ) -> SyncPlan:
     """Decide what makes the target match the build, whose files have these sizes (DESIGN §9).
 
-    `same` holds the keys that need no upload; `current` says whether the objects' headers follow
-    today's rules.
+    `same` holds the keys of the build that need no upload; `current` says whether the objects'
+    headers follow today's rules.
     """
     lists = list_pages(local)
     groups: tuple[list[Upload], ...] = ([], [], [], [])
@@ -2091,7 +2133,8 @@ def purge_paths(keys: Iterable[str], base_path: str = "/") -> list[str]:
     """Turn keys into percent-encoded paths of the site, whose own path is `base_path`.
 
     An index.html is two: readers ask for the folder, and a cache keeps it under that name or,
-    when a function or a default object rewrites the request first, as index.html.
+    when a function or a default object rewrites the request first, as index.html. Which of the
+    two cannot be known from here, and the wrong one would leave a page stale for a day.
     """
     base = f"/{base_path.strip('/')}/".replace("//", "/")
     paths = []
@@ -2196,14 +2239,14 @@ class Web:
             return self.read_file(feed, state)
         url, moved_to, permanent, public = next_hop("", feed.url), "", True, False
         for _ in range(MAX_REDIRECTS + 1):
-            until = from_iso(self.hosts.get(host_of(url), ""))
-            if until and until > self.now:
-                return wait(until)
             headers = request_headers(feed, state, url, self.config.user_agent)
             slots = self.slots.setdefault(host_of(url), threading.Semaphore(PER_HOST))
             if not slots.acquire(timeout=max(0.0, deadline - time.monotonic())):
                 raise TimeoutError
             try:
+                until = from_iso(self.hosts.get(host_of(url), ""))
+                if until and until > self.now:  # perhaps since we waited for the slot
+                    return wait(until)
                 answer, is_public = self.ask(url, headers, state, deadline, public=public)
             finally:
                 slots.release()
@@ -2330,7 +2373,8 @@ class Web:
             except (HTTPError, OSError) as error:
                 failure = error
                 connection.close()
-            else:
+            else:  # the next one need not try those that did not answer
+                self.addresses[host] = sorted(found, key=lambda other: other != address)
                 return connection
         raise failure
 
@@ -2378,6 +2422,8 @@ GIT_CURES = (
     ("not found|does not exist|does not appear to be a git rep", "check --repo"),
     ("Permission denied", "check the ssh key and its rights"),
     ("gave up|timed out|too slow|Connection refused", "try again later"),
+    ("protected branch", "allow the token's owner to push to it, or name another --branch"),
+    ("'file' not allowed", "git config --global protocol.file.allow always"),
     (r"\.lock': File exists", "another git works there: wait; if none does, remove that file"),
 )  # fmt: skip
 
@@ -2390,6 +2436,7 @@ def finish_child(
     It leads a process group of its own: whatever ends the wait ends the whole group. On SIGTERM
     git takes its locks with it.
     """
+    name = Path(str(child.args[0])).name  # type: ignore[index]
     try:
         out, err = child.communicate(given.encode("utf-8", "surrogateescape"), timeout_s)
     except BaseException as fault:
@@ -2399,10 +2446,10 @@ def finish_child(
             with suppress(subprocess.TimeoutExpired):
                 child.wait(PATIENCE_WITH_CHILDREN_S)
         if isinstance(fault, subprocess.TimeoutExpired):
-            return -signal.SIGKILL, "", f"fatal: gave up after {timeout_s:g} s"
+            return -signal.SIGKILL, "", f"fatal: {name} gave up after {timeout_s:g} s"
         raise
     if child.returncode == -signal.SIGKILL:
-        err = err or b"fatal: it was killed: is there too little memory?"
+        err = err or f"fatal: {name} was killed: is there too little memory?".encode()
     return child.returncode, out.decode("utf-8", "surrogateescape"), err.decode("utf-8", "replace")
 
 
@@ -2448,11 +2495,14 @@ def git_error(command: str, words: str, folder: Path) -> SuperfeedError:
     return SuperfeedError(f"git {command} failed in {folder}: {said}", hint)
 
 
-def gives_way(path: str, state: str) -> bool:
-    """Tell whether a file is made anew by each run, or a post that no commit has yet."""
-    remade = rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*"
-    new_post = state[0] in "?A" and re.search(f"/{POST_NAME}$", path)
-    return bool(new_post or re.fullmatch(remade, path))
+def gives_way(file: Path, path: str, state: str) -> bool:
+    """Tell whether a file is made anew by each run, or a post of ours that no commit has yet."""
+    if re.fullmatch(
+        rf"{SOURCES}/[0-9a-f]{{12}}\.json|hugo_stats\.json|(public|resources/_gen)/.*", path
+    ):
+        return True
+    is_new = state[0] in "?A" and re.search(f"/{POST_NAME}$", path) and file.is_file()
+    return bool(is_new and re.match(HEAD, file.read_text("utf-8", "replace")))
 
 
 @contextmanager
@@ -2569,15 +2619,21 @@ class Checkout:
         ):
             self.git("submodule", "update", "-q", "--init", "--recursive", "--depth=1")
 
+    def blob(self, path: str) -> str:
+        """Return the id git would give a file as it is now."""
+        return self.try_git("hash-object", "--", path)[1].strip()
+
     def refuse_clash(self, base: str, upstream: str) -> None:
         """Fail when a file is changed both here, uncommitted, and upstream; name it.
 
-        What a killed run left gives way: else all runs would fail after another machine's.
+        What a killed run left gives way, and what is the same there: else all runs would fail after
+        another machine's.
         """
         incoming = self.git("diff", "--name-only", "-z", "--no-renames", base, upstream).split("\0")
         here = self.status()
         both = {path for path in incoming if path in here}
-        ours = {path for path in both if gives_way(path, here[path])}
+        ours = {path for path in both if gives_way(self.folder / path, path, here[path])}
+        ours |= {path for path in both - ours if self.blob(path) == self.head(f"{upstream}:{path}")}
         if named := sorted(both - ours):
             what = f"changed here and upstream: {', '.join(named[:5])} (in {self.folder})"
             raise SuperfeedError(what, "commit or undo the change here, then run again")
@@ -2602,16 +2658,18 @@ class Checkout:
 
     def abort_rebase(self) -> None:
         """Undo a rebase that did not come to its end; the owner's changes come back."""
-        under_way = any((self.git_dir / f"rebase-{kind}").exists() for kind in ("merge", "apply"))
-        if under_way and self.try_git("rebase", "--abort")[0]:  # it had only put changes aside
+        folders = [self.git_dir / f"rebase-{kind}" for kind in ("merge", "apply")]
+        if any((folder / "orig-head").exists() for folder in folders):
+            self.try_git("rebase", "--abort")
+        elif any(folder.exists() for folder in folders):  # it had only put changes aside
             _, out, err = self.try_git("rebase", "--quit")
             if "stash" in out + err:
                 self.try_git("stash", "pop", "-q")
 
     def locks(self) -> list[Path]:
         """Return the locks that git holds, or held when it was killed."""
-        files = ((at, name) for at, _, names in os.walk(self.git_dir) for name in names)
-        return [Path(at, name) for at, name in files if name.endswith(".lock")]
+        paths = self.git_dir.rglob("*.lock")
+        return [path for path in paths if not path.is_relative_to(self.own_folder / "build")]
 
     def unlock(self, patience_s: float = 0.0) -> None:
         """Remove the locks of a git that was killed; one that goes on has this time to end."""
@@ -2660,6 +2718,11 @@ class Checkout:
         return False
 
 
+###############################################################################
+# Edges: a checkout
+###############################################################################
+
+
 def refuse_lfs_pointers(checkout: Checkout) -> None:
     """Refuse a checkout that holds pointers where Git LFS files should be."""
     listed = checkout.git("--no-literal-pathspecs", "ls-files", "-z", ":(attr:filter=lfs)")
@@ -2675,25 +2738,31 @@ def clone(checkout: Checkout, address: str) -> None:
     wanted = ("--branch", checkout.branch) if checkout.branch else ()
     with new_folder(checkout.folder) as made:
         at = Checkout(made, checkout.branch, checkout.env)
-        at.git(
+        code, out, err = at.try_git(
             *("clone", "-q", "--origin=origin", *wanted, "--single-branch", "--filter=blob:none"),
             *("--recurse-submodules", "--shallow-submodules", "--", address, "."),
         )
+        if code:
+            raise git_error("clone", err or out, checkout.folder)
         refuse_lfs_pointers(at)
 
 
 def choose_identity(checkout: Checkout) -> None:
     """Commit as superfeed where nobody told git who commits: its own guess is user@host."""
-    if checkout.try_git("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")[0]:
+    told = {"GIT_AUTHOR_EMAIL", "EMAIL"} & {*os.environ, *checkout.env}
+    if not told and checkout.try_git("config", "user.email")[0]:
         checkout.env |= identity_environment("superfeed <superfeed@localhost>")
 
 
 def settle(checkout: Checkout) -> None:
     """Find the branch; refuse a checkout that is in the middle of something of its owner's."""
+    begun = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+    if any((checkout.git_dir / name).exists() for name in begun):
+        what = f"a merge or rebase is under way in {checkout.folder}"
+        raise SuperfeedError(what, "finish or abort it")
     current = checkout.git("branch", "--show-current").strip()
-    if not current or (checkout.git_dir / "MERGE_HEAD").exists():
-        what = f"{checkout.folder} is on no branch, or a rebase or merge is under way"
-        raise SuperfeedError(what, "finish or abort it, or git switch to the right branch")
+    if not current:
+        raise SuperfeedError(f"{checkout.folder} is on no branch", "git switch to the right one")
     wanted, at = checkout.branch, f"git -C {checkout.folder}"
     if wanted not in ("", current):
         cure = f"{at} fetch origin {wanted}:{wanted}; {at} switch {wanted}"
@@ -2792,7 +2861,14 @@ class Hugo:
 def said(words: str) -> str:
     """Return hugo's own words about a failure, at most 20 lines."""
     found = re.search("(?ims)^(error|panic|fatal).*", words)
-    return "\n".join((found[0] if found else words).splitlines()[:20])
+    return "\n".join((found[0] if found else words).splitlines()[:20]) or "nothing at all"
+
+
+def sets_main_sections(place: Any) -> bool:
+    """Tell whether a map of the configuration names main sections; an old hugo prints it as Go."""
+    if isinstance(place, str):
+        return bool(re.search(r"(?i)\bmainsections:\[\S", place))
+    return any(key.lower() == "mainsections" and value for key, value in (place or {}).items())
 
 
 def site_config(text: str) -> SiteConfig:
@@ -2801,10 +2877,11 @@ def site_config(text: str) -> SiteConfig:
     config = json.loads(found[0]) if found else config_of_lines(text)
     code = str(config.get("defaultcontentlanguage") or "en")
     language = config.get("languages", {}).get(code, {})
+    places = (config, config.get("params"), language, language.get("params"))
     return SiteConfig(
         base_url=str(config.get("baseurl", "")),
         content_dir=str(language.get("contentdir") or config.get("contentdir") or "content"),
-        has_main_sections=bool(re.search(r'(?i)\bmainsections"?:\s*(?!\[\s*\])\S', text)),
+        has_main_sections=any(map(sets_main_sections, places)),
         language=code if language else "",
     )
 
@@ -2840,7 +2917,10 @@ AWS_CURES = {
     "AccessControlListNotSupported": "leave --acl out: new buckets refuse ACLs; a bucket policy or "
     "CloudFront's origin access control lets readers in",
     "PermanentRedirect": "set AWS_DEFAULT_REGION to the bucket's region",
+    "RequestTimeTooSkewed": "set this machine's clock",
     "NoSuchDistribution": "correct the id in --cloudfront",
+    "AccessDeniedException": "allow secretsmanager:GetSecretValue or ssm:GetParameter on it, and "
+    "kms:Decrypt for its key",
     "ResourceNotFoundException": "check --token-from and its region",
     "ParameterNotFound": "check --token-from and its region",
     "NoCredentialsError": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
@@ -2912,7 +2992,10 @@ def file_md5(path: Path) -> str:
 
 
 class Bucket:
-    """A bucket, or what lies below a prefix in it. Keys are relative to the prefix."""
+    """A bucket, or what lies below a prefix in it. Keys are relative to the prefix.
+
+    It is listed before anything is put: how a listing is sent and signed, uploads are.
+    """
 
     keeps_headers = True
     threads = THREADS
@@ -3023,8 +3106,9 @@ def read_token(identifier: str) -> str:
 def token_of_secret(secret: str) -> str:
     """Return the token of a secret that is plain, or JSON as the AWS console makes it."""
     values: dict[str, Any] = {"token": secret}
-    with suppress(ValueError, TypeError):  # a plain one, of digits alone perhaps
-        values = dict(json.loads(secret))
+    with suppress(ValueError):
+        parsed = json.loads(secret)
+        values = parsed if isinstance(parsed, dict) else values  # digits alone are JSON, too
     found = [value for key, value in values.items() if "token" in key.lower()] or [*values.values()]
     if len(found) != 1:
         raise SuperfeedError("the secret holds several values", 'call the right one "token"')
@@ -3141,7 +3225,7 @@ def load_state(store: Store) -> State:
     text = store.read()
     try:
         return parse_state(text) if text else State()
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError) as error:
         store.set_aside()
         told = "the state in %s is set aside (%s): all feeds are read anew"
         log.warning(told, store.place, error)
@@ -3160,8 +3244,11 @@ def local_files(root: Path) -> dict[str, int]:
         raise error  # os.walk would leave the folder out, and its pages would look gone
 
     walk = os.walk(root, onerror=fail) if root.exists() else ()
-    paths = [Path(folder, name) for folder, _, names in walk for name in names]
-    return {path.relative_to(root).as_posix(): path.lstat().st_size for path in paths}
+    found = {}
+    for path in (Path(folder, name) for folder, _, names in walk for name in names):
+        with suppress(FileNotFoundError):  # a link that leads nowhere; gone meanwhile
+            found[path.relative_to(root).as_posix()] = path.stat().st_size
+    return found
 
 
 class Folder:
@@ -3373,7 +3460,8 @@ def ask_cloudflare(zone: str, token: str, body: dict[str, object]) -> None:
         pause = answer.headers.get("Retry-After", "")
         pause_s = max(1, int(pause)) if pause.isdecimal() else 10
         if time.monotonic() + pause_s > give_up:
-            break
+            hint = "the next run tries again"
+            raise SuperfeedError(f"Cloudflare: asks for a pause of {pause_s} s", hint)
         time.sleep(pause_s)
         answer = ask("POST", url, "Cloudflare", headers=headers, json=body)
     if answer.status != HTTPStatus.OK:
@@ -3603,9 +3691,9 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
                 name = key.lstrip("-").replace("_", "-")
                 value = conf_value(name, given, line, path.parent)
                 parser.parse_args([], config_file_contents=f"{name} = {value}", env_vars={})
-                # Stages to skip may stand in several lines.
-                before = settings.get(name, "") if name == "skip" else ""
-                settings[name] = (before + value).replace("][", ", ")
+                if name == "skip":  # may stand in several lines
+                    value = f"[{', '.join(re.findall(WORD, settings.get(name, '') + value))}]"
+                settings[name] = value
         except (ConfigError, ConfigFileParserException) as error:
             hint = "key = value; --help has all keys"
             raise ConfigError(f"{path}:{number}: {error}", hint) from error
@@ -3613,7 +3701,7 @@ def conf_text(path: Path, parser: configargparse.ArgumentParser) -> str:
 
 
 def conf_value(name: str, given: Any, line: str, folder: Path) -> str:
-    """Return what a line gives a flag, as the parser reads it. Raises ConfigError."""
+    """Return what a line gives a flag, a path made absolute. Raises ConfigError."""
     if name not in FLAGS or name in ("config", "version"):
         raise ConfigError(f"no such setting: {name}")
     value = str(given)
@@ -3621,6 +3709,7 @@ def conf_value(name: str, given: Any, line: str, folder: Path) -> str:
         return f"[{', '.join(re.findall(WORD, value))}]"
     if name == "verbose" and value not in ("0", "1", "2"):
         raise ConfigError("verbose is 0, 1 or 2")
+    # ConfigArgParse says "true" for a key that stands alone.
     is_bare = value.startswith(("#", ";")) or (value == "true" and "true" not in line)
     if isinstance(given, list) or (is_bare and "metavar" in FLAGS[name]):
         raise ConfigError(f"{name} takes one value")
@@ -4066,9 +4155,13 @@ def warn_of_conflicts(run: Run, feeds: Collection[Feed], files: Mapping[Path, st
 
 
 def fetch_all(
-    web: Web, feeds: Collection[Feed], states: Mapping[str, FeedState], jobs: int
+    web: Web,
+    feeds: Collection[Feed],
+    states: Mapping[str, FeedState],
+    jobs: int,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[tuple[Feed, Answer]]:
-    """Yield each feed's answer as it comes. Feeds of one host follow each other in two lanes.
+    """Yield the feeds' answers. Feeds of one host follow each other in two lanes.
 
     In an order of chance, so that no feed always suffers for another of its host.
     """
@@ -4085,6 +4178,7 @@ def fetch_all(
             started, state = time.monotonic(), states[feed_id(feed)]
             answer = hold_back(feed, state, web.now) or web.fetch(feed, state)
             answers.append((feed, replace(answer, seconds=time.monotonic() - started)))
+            tell(host_of(feed.url))
         return answers
 
     with ThreadPool(min(jobs, len(lanes))) as pool:
@@ -4092,7 +4186,7 @@ def fetch_all(
             yield from answers
 
 
-PARSE_TIMEOUT_S = 10.0
+PARSE_TIMEOUT_S = 20.0
 COLD_FEEDS = 50  # more that were never read take longer than other processes to start
 
 
@@ -4117,8 +4211,13 @@ class Edit:
 
 def post_files(folder: Path) -> list[str]:
     """Find every file below the section that is named like a post of superfeed's."""
-    found = (f"{top}/{name}" for top, _, names in os.walk(folder) for name in names)
-    paths = (path.removeprefix(f"{folder}/") for path in found)
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error  # os.walk would leave the folder out, and its entries would come again
+
+    walk = os.walk(folder, onerror=refuse)
+    paths = (f"{top}/{name}".removeprefix(f"{folder}/") for top, _, names in walk for name in names)
     return sorted(path for path in paths if re.fullmatch(POST_NAME, path))
 
 
@@ -4155,14 +4254,13 @@ def read_all(
     found, readings = {}, {}
     with closing(web), parsing(everywhere=is_cold) as parse:
         with run.progress("fetching", len(feeds)) as tell:
-            for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs):
+            for feed, answer in fetch_all(web, feeds.values(), states, run.config.jobs, tell):
                 pending = None
                 if answer.status == "ok":
                     seen = hide_address(feed, answer)
                     work = (seen.body or Path(), seen.content_type, seen.url, run.config.content)
                     pending = parse(*work, PARSE_TIMEOUT_S)
                 found[feed_id(feed)] = feed, answer, pending
-                tell(host_of(feed.url))
         with run.progress("reading", len(feeds)) as tell:
             for key, feed in feeds.items():
                 readings[key] = reading_of(*found[key])
@@ -4382,14 +4480,18 @@ def news_of(row: Mapping[str, Any], old: FeedState, state: FeedState) -> Iterato
 
 
 def write_sources(
-    run: Run, feeds: Mapping[str, Feed], sources: Mapping[str, Source], known: Known
+    run: Run,
+    feeds: Mapping[str, Feed],
+    sources: Mapping[str, Source],
+    states: Mapping[str, FeedState],
+    known: Known,
 ) -> None:
     """Write the data file of each source in which something changed; remove those not listed."""
     folder, old = run.checkout.folder / SOURCES, read_sources(run.checkout.folder)
     for key, source in sources.items():
         newest = iso(max((post.date for post in known.find(key)), default=None))
         before = old.get(key, {})
-        data = source_data(feeds[key], source, run.fresh[key], before, newest, run.now)
+        data = source_data(feeds[key], source, states[key], before, newest, run.now)
         data["section"] = run.config.section  # several superfeeds may share one repository
         if data != before:
             text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
@@ -4423,7 +4525,7 @@ def advise(row: Mapping[str, Any], now: datetime) -> tuple[int, str]:
 def check(run: Run) -> None:
     """Fetch every feed, whatever is known of it, and print a table of their health."""
     feeds = {feed_id(feed): feed for feed in run.feeds or ()}
-    states = dict.fromkeys(feeds, FeedState())
+    states = {key: FeedState() for key in feeds}
     found, rows = [], list[dict[str, Any]]()
     run.report.feeds, run.report.is_check = rows, True
     for key, reading in read_all(run, feeds, states).items():
@@ -4452,7 +4554,9 @@ def print_table(rows: Iterable[Sequence[str]]) -> None:
     table = Table(*CHECK_HEAD) if is_terminal else Table(*CHECK_HEAD, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(masked, row), style="red" if row[1] in SICK else "")
-    console = Console(width=None if is_terminal else 10_000, markup=False, highlight=False)
+    console = Console(
+        width=None if is_terminal else 10_000, markup=False, emoji=False, highlight=False
+    )
     with console.capture() as shown:
         console.print(table)
     print_result("\n".join(map(str.rstrip, shown.get().splitlines())))
@@ -4544,6 +4648,7 @@ def main_section(run: Run) -> str:
         # Several superfeeds may share a site: each section of theirs has this layout.
         if not (run.checkout.folder / "layouts" / path.name / "section.rss.xml").exists()
     }
+    sizes.pop(run.config.section, None)
     chosen = max(sorted(sizes), key=sizes.__getitem__, default="")
     if not sizes.get(chosen):
         return ""
@@ -4565,10 +4670,13 @@ def check_build(built: Path, section: str) -> None:
     if not section:
         return
     # The second where the default language has a folder of its own.
-    found = [*built.glob(f"{section}/index.*"), *built.glob(f"*/{section}/index.*")]
-    if not any(path.suffix == ".html" for path in found):
+    found = [*built.glob(f"{section}/*.*"), *built.glob(f"*/{section}/*.*")]
+    if not any(path.name == "index.html" for path in found):
         log.warning("the section %s has no page: has the theme a list layout?", section)
-    for feed in (path for path in found if path.suffix == ".xml"):
+    feeds = [path for path in found if path.suffix == ".xml"]
+    if not feeds:
+        log.warning("the section %s has no RSS: is it among the site's outputs?", section)
+    for feed in feeds:
         try:
             if ElementTree.parse(feed).find(".//item") is None:  # noqa: S314 - hugo wrote it
                 log.warning("%s has no item", feed.relative_to(built))
@@ -4685,10 +4793,10 @@ def collect(run: Run) -> None:
     after = {key: state_after(readings[key], states[key], run.now) for key in feeds}
     sources = {key: source_of(feed, after[key]) for key, feed in feeds.items()}
     kinds = Counter(carry_out(run, known, plan_edits(run, known, readings, sources)))
+    write_guest_files(run, feeds.values())
+    write_sources(run, feeds, sources, after, known)
     # Pauses and failures are saved at once; validators wait until their posts are safe.
     run.fresh = after
-    write_guest_files(run, feeds.values())
-    write_sources(run, feeds, sources, known)
     run.state.hosts = {h: until for h, until in run.state.hosts.items() if until > iso(run.now)}
     run.state.feeds = {key: with_validators(after[key], old) for key, old in states.items()}
     run.save_state()
@@ -4957,10 +5065,6 @@ def open_check(config: Config, report: Report) -> Iterator[Run]:
 # Main
 ###############################################################################
 
-MACHINES_FAULTS = (
-    errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST,
-    errno.EISDIR, errno.ENAMETOOLONG,
-)  # fmt: skip
 STAGES = (pull, collect, commit, push, build, deploy, purge)  # in the order they run
 
 
@@ -5080,7 +5184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "pip install -r requirements.txt; if you did, start it with that venv's python"
         report.error = ConfigError(f"Python's package {error.name} is not installed", hint)
     except OSError as error:
-        if error.errno not in MACHINES_FAULTS:
+        if not error.filename or error.errno == errno.ENOENT:  # then it is a bug
             raise
         hint = "see that superfeed may write there, and that the disk has room"
         report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)

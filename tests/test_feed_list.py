@@ -19,6 +19,8 @@ LINES = {  # text -> the feeds it holds: (url, name, group, line, private, auth)
     f"AWS News  {A}": [(A, "AWS News", "", 1, False, "")],
     f"AWS News\t{A}": [(A, "AWS News", "", 1, False, "")],
     f"AWS News \t  {A}   # x": [(A, "AWS News", "", 1, False, "")],
+    f"AWS News\t\t{A}": [(A, "AWS News", "", 1, False, "")],
+    f"AWS News \t \t! {A}": [(A, "AWS News", "", 1, True, "")],
     f"C# weekly  {A}": [(A, "C# weekly", "", 1, False, "")],
     f"日本語\t{A}": [(A, "日本語", "", 1, False, "")],
     f"[cloud]\n{A}": [(A, "", "cloud", 2, False, "")],

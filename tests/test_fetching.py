@@ -229,6 +229,15 @@ def test_a_429_pauses_its_whole_host(web, runs):
     assert web.asked(on=1) == []
 
 
+def test_a_429_pauses_the_host_that_many_others_lead_to(web, runs):
+    busy_one = web.serve("/busy", busy(429, 600))
+    away = redirect(302, busy_one)
+    feeds = {f"f{n}": web.serve(f"/{n}", away, on=n) for n in range(2, 22)}
+    runs.list(**feeds)
+    assert set(statuses(runs()).values()) == {"waiting"}
+    assert len(web.asked(on=1)) <= 2
+
+
 def test_connection_errors_and_5xx_are_tried_twice_and_nothing_else(web, runs):
     twice = {
         "reset": reset,
@@ -414,7 +423,7 @@ def test_redirects_end(web, runs):
     assert "more than 5 times" in result.rows["loop"]["error"]
     assert len(web.asked("/loop")) == 6
     for name in ("ftp", "file", "javascript", "data", "broken", "portless"):
-        assert result.rows[name]["error"] == "it leads to something that is no web address"
+        assert result.rows[name]["error"] == "its address, or one it leads to, is no web address"
         assert len(web.asked(f"/{name}")) == 1
     assert result.rows["nowhere"]["error"] == "302 Found"
 

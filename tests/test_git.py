@@ -341,6 +341,31 @@ def test_the_owners_files_survive_a_dry_run(lived_in):
     assert in_site(lived_in, "rev-parse", "HEAD") == head
 
 
+def test_a_file_of_the_owners_that_is_named_like_a_post_gives_way_to_nothing(place):
+    place.run().ok()
+    name = "content/feeds/2026/11/mine-0123456789ab.md"
+    mine = place.site / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("---\ntitle: Mine\n---\n")
+    place.origin.commit({name: "---\ntitle: Theirs\n---\n"})
+    place.run().fails(1, f"changed here and upstream: {name}")
+    assert mine.read_text() == "---\ntitle: Mine\n---\n"
+
+
+def test_what_is_the_same_here_and_upstream_is_in_nobodys_way(place):
+    place.run().ok()
+    write(place, "content/posts/same.md", "---\ntitle: Same\n---\n")
+    place.origin.commit({"content/posts/same.md": "---\ntitle: Same\n---\n"})
+    place.run().ok()
+
+
+@pytest.mark.parametrize("begun", ["CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-apply"])
+def test_what_the_owner_is_in_the_middle_of_is_left_alone(place, begun):
+    place.run().ok()
+    (place.site / ".git" / begun).write_text(place.origin.head() + "\n")
+    place.run().fails(1, "under way")
+
+
 def test_a_file_changed_by_the_owner_and_upstream_fails_the_run_by_name(lived_in):
     lived_in.origin.commit({"content/posts/the-shed.md": "---\ntitle: Theirs\n---\n"})
     lived_in.run().fails(1, "changed here and upstream: content/posts/the-shed.md")
@@ -360,7 +385,7 @@ def test_a_failed_run_is_not_taken_for_a_killed_one(place):
     with pytest.raises(RuntimeError):
         in_site(place, "rebase", "origin/main")
     for _ in range(2):
-        place.run().fails(1, "a rebase or merge is under way", "finish or abort it")
+        place.run().fails(1, "a merge or rebase is under way", "finish or abort it")
     assert (place.site / ".git/rebase-merge").exists()
 
 
@@ -436,7 +461,7 @@ def test_a_merge_of_the_owners_is_left_alone(place):
     in_site(place, "add", "static/b.txt")
     in_site(place, "commit", "-qm", "b")
     in_site(place, "merge", "-q", "--no-commit", "origin/main")
-    place.run().fails(1, "a rebase or merge is under way")
+    place.run().fails(1, "a merge or rebase is under way")
     assert (place.site / ".git/MERGE_HEAD").exists()
 
 

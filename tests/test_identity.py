@@ -42,8 +42,8 @@ DAY = timedelta(days=1)
         ("mailto:me@a.example", ""),
         ("feeds/local.xml", ""),
         ("", ""),
-        ("http://[broken", ""),
-        ("http://a.example:port/x", ""),
+        ("http://[broken", "http://[broken"),
+        ("http://a.example:port/x", "http://a.example:port/x"),
     ],
 )
 def test_a_canonical_link_keeps_what_tells_pages_apart(url, canonical):
@@ -557,3 +557,33 @@ def test_the_work_for_a_document_does_not_grow_with_the_posts(monkeypatch):
     site.run([news(n) for n in range(3000)])
     site.run([news(n, guid=f"new-{n}") for n in range(20)])
     assert len(looked_at) <= 20 * 8
+
+
+def test_two_posts_with_both_keys_of_an_entry_stay_two():
+    """Two machines made one each, and a rebase joined them."""
+    site = Site([A])
+    site.run([news(1)])
+    (post,) = site.posts.values()
+    site.posts["other.md"] = replace(post, path="other.md", title="As the other saw it")
+    for title in ("One", "Two", "Three"):
+        site.run([news(1, title=title)])
+    assert len(site.posts) == 2
+
+
+def test_guids_that_are_nearly_addresses_tell_entries_apart():
+    site = Site([A])
+    guids = ("https://a.example:abc/1", "https://a.example:abc/2")
+    site.run([news(1, guid=guid) for guid in guids])
+    assert len(site.posts) == 2
+
+
+def test_a_look_shared_within_the_document_does_not_hide_the_copy_of_another_feed():
+    site = Site([A, B])
+    link = "https://a.example/shared"
+    first = [news(7, link=link, title="Photo"), news(8, link=link, title="Other")]
+    copies = [
+        news(7, guid="x1", link=link, title="Photo"),
+        news(7, guid="x2", link="https://b.example/2", title="Photo"),
+    ]
+    site.run(first, copies)
+    assert len(site.posts) == 3

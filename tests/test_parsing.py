@@ -468,3 +468,49 @@ def test_a_document_that_never_ends_does_not_hold_up_the_others(tmp_path, everyw
         assert [entry.title for entry in more().entries] == ["One"]
         with pytest.raises(FeedError, match="takes too long to parse; given up after 4 s"):
             slow()
+
+
+@pytest.mark.parametrize("bad", ['{"id":' + "1" * 5000 + "}", '{"a":' * 200_000])
+def test_a_json_feed_with_an_item_python_refuses_keeps_the_others(bad):
+    good = '{"id":"a","url":"https://site.example/a","title":"A"}'
+    document = read(f'{{"version":"https://jsonfeed.org/version/1","items":[{good},{bad}]}}')
+    assert [each.guid for each in document.entries] == ["a"]
+    assert document.warning
+
+
+def test_a_document_cut_off_makes_no_entry_of_what_an_entry_quotes():
+    quoted = "<![CDATA[write <item> <title>evil</title> like so]]>"
+    items = "".join(
+        f"<item><guid>{guid}</guid><title>{guid}</title><description>{quoted}</description></item>"
+        for guid in "ab"
+    )
+    document = read(rss(items + "<item><guid>c</guid><title>half").split("</channel>")[0])
+    assert [each.guid for each in document.entries] == ["a", "b"]
+
+
+def test_a_long_document_cut_off_is_read_in_a_moment():
+    seq = "".join(f'<rdf:li rdf:resource="https://s.example/{n}"/>' for n in range(1000))
+    items = "".join(f"<item><title>{n}</title></item>" for n in range(1000))
+    head = (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+        ' xmlns="http://purl.org/rss/1.0/"><channel><title>T</title>'
+        f"<items><rdf:Seq>{seq}</rdf:Seq></items></channel>"
+    )
+    start = time.process_time()
+    assert len(read(head + items + "<item><title>half").entries) == 1000
+    assert time.process_time() - start < 3
+
+
+def test_a_title_of_an_unknown_type_is_kept():
+    assert entry(atom('<entry><title type="text/markdown">Hi</title></entry>')).title == "Hi"
+
+
+def test_a_page_below_a_servers_noise_is_a_page_and_no_feed_is_one():
+    page = "<br />\n<b>Notice</b>: x\n<!DOCTYPE html><html><head></head></html>"
+    with pytest.raises(FeedError, match="an HTML page"):
+        read(page)
+    assert read("<!-- <html> -->" + rss("<item><title>x</title></item>")).entries
+    start = time.process_time()
+    with pytest.raises(FeedError, match="is not a feed"):
+        read("<div>x</div>" * 300_000)
+    assert time.process_time() - start < 2

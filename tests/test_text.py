@@ -393,3 +393,15 @@ def test_huge_and_deep_bodies_are_cut_cleanly(source):
 def test_a_code_span_that_is_cut_is_closed():
     text = markdown("<p>" + "x" * 100_000 + "<code>" + "&lt;script&gt;" * 15_000, "")
     assert re.fullmatch(r"x+`[^`]*…`", text)
+
+
+def test_an_excerpt_goes_on_after_an_ellipsis_of_the_authors():
+    words = excerpt(f"Read more … <!-- {'x' * 4000} --> and then some")
+    assert words == "Read more … and then some"
+
+
+def test_what_a_player_says_to_old_browsers_is_not_shown():
+    assert markdown('<video src="blob:x">Your browser is old</video>', "") == ""
+    html = '<video>Your browser is old<source src="https://v.example/1.mp4"></video>'
+    assert markdown(html, "").endswith("(https://v.example/1.mp4)")
+    assert "browser" not in markdown(html, "")
