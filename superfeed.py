@@ -4265,6 +4265,7 @@ def read_all(
             for key, feed in feeds.items():
                 readings[key] = reading_of(*found[key])
                 tell(host_of(feed.url))
+    warn_of_broken(readings.values())
     return readings
 
 
@@ -4274,9 +4275,20 @@ def reading_of(feed: Feed, answer: Answer, pending: Callable[[], Document] | Non
         document = pending() if pending else None
     except FeedError as error:
         return Reading(feed, replace(answer, status="failed", error=str(error)))
-    if document and document.warning:
-        log.warning("line %d, %s: %s", feed.line, host_of(feed.url) or feed.url, document.warning)
     return Reading(feed, answer, document)
+
+
+def warn_of_broken(readings: Iterable[Reading]) -> None:
+    """Name the feeds whose documents are broken; many in one line, each with its fault for -v."""
+    broken = [(each.feed, each.document.warning) for each in readings if each.document]
+    broken = [(feed, warning) for feed, warning in broken if warning]
+    level = logging.WARNING if len(broken) <= 3 else logging.INFO
+    for feed, warning in broken:
+        log.log(level, "line %d, %s: %s", feed.line, host_of(feed.url) or feed.url, warning)
+    if level == logging.INFO:
+        lines = ", ".join(str(feed.line) for feed, _ in broken)
+        told = "%d documents are not well-formed; read as far as possible (lines %s)"
+        log.warning(told, len(broken), lines)
 
 
 @contextmanager

@@ -351,6 +351,14 @@ def test_the_same_failures_are_one_line(one_feed):
     assert "and 7 more" in lines[0]
 
 
+def test_many_broken_documents_are_one_warning(one_feed):
+    broken = rss(items(2)).removesuffix(b"</channel></rss>")
+    one_feed.feeds_txt([one_feed.web.feed(f"/{n}.xml", broken, on=n).url for n in range(1, 6)])
+    (warning,) = (line for line in one_feed.run().ok().err.splitlines() if "well-formed" in line)
+    assert "5 documents" in warning
+    assert "(lines 1, 2, 3, 4, 5)" in warning
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_or_cron_without_utf8_gets_what_it_can_show(one_feed, encoding):
     bad = one_feed.web.answer("/bad.xml", 404)

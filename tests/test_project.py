@@ -46,6 +46,11 @@ def test_no_line_is_longer_than_100_characters():
     assert [number for number, line in enumerate(LINES, 1) if len(line) > 100] == []
 
 
+def test_the_file_grows_no_more():
+    """It should have 2,500 lines: what is added is to be deleted elsewhere."""
+    assert len(LINES) <= 5_250
+
+
 def test_no_function_is_longer_than_40_lines():
     assert [(name, line, size) for name, line, size in functions() if size > 40] == []
 
