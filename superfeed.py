@@ -1212,6 +1212,7 @@ def _sha256_hex(*parts: str) -> str:
 
 
 @cache
+@cache
 def feed_id(feed: Feed | str) -> str:
     """Name a feed by 12 hex, of its canonical address or as its published address says."""
     url = feed.url if isinstance(feed, Feed) else feed
@@ -3001,8 +3002,8 @@ class Bucket:
     threads = THREADS
 
     def __init__(self, name: str, prefix: str = "", endpoint_url: str = "") -> None:
-        from botocore.httpsession import URLLib3Session
-        from botocore.utils import get_environ_proxies
+        import urllib3
+        from botocore.httpsession import where as certificates
 
         self.name = name
         self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
@@ -3010,18 +3011,21 @@ class Bucket:
         with aws_errors(f"s3://{name}"):
             self._client = aws_client("s3", endpoint_url)
         self._client.meta.events.register("before-sign.s3.ListObjectsV2", self._remember)
-        ways: dict[str, Any] = {
-            "verify": os.environ.get("AWS_CA_BUNDLE") or True,
-            "proxies": get_environ_proxies(self._client.meta.endpoint_url),
-            "timeout": (CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
-            "max_pool_connections": THREADS,
-        }
-        self._http = URLLib3Session(**ways)
+        self._pool = urllib3.PoolManager(
+            maxsize=THREADS,
+            timeout=urllib3.Timeout(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
+            retries=False,
+            ca_certs=os.environ.get("AWS_CA_BUNDLE") or certificates(),
+        )
 
-    def _remember(self, request: Any, request_signer: Any, **_: object) -> None:
+    def _remember(self, request: Any, request_signer: Any, **signed: Any) -> None:
         """Keep where a listing goes and how it is signed: where it worked, an upload will."""
+        from botocore.utils import get_environ_proxies
+
         self._address = request.url.split("?")[0].rstrip("/")
-        self._signer, self._signing = request_signer, request.context.get("signing", {})
+        self._is_direct = not get_environ_proxies(request.url)
+        how = ("signing_name", "region_name", "signature_version")
+        self._auth = request_signer.get_auth_instance(*(signed[name] for name in how))
 
     def list(self) -> dict[str, Remote]:
         """Every object below the prefix; folder markers are nobody's."""
@@ -3046,7 +3050,8 @@ class Bucket:
     def put(self, upload: Upload, source: Path) -> None:
         """Write one object: by the short way, and by boto3 for whatever that cannot do."""
         self.made.append("put")
-        key, is_short = self.prefix + upload.key, upload.size <= SHORT_BODY_MAX_BYTES
+        key = self.prefix + upload.key
+        is_short = self._is_direct and upload.size <= SHORT_BODY_MAX_BYTES
         short = source.read_bytes() if is_short else b""
         md5 = (
             hashlib.md5(short, usedforsecurity=False).hexdigest() if is_short else file_md5(source)
@@ -3069,18 +3074,20 @@ class Bucket:
         boto3's layers cost twice the CPU, and threads do not help.
         """
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
+        from urllib3.exceptions import HTTPError
 
         sent = {HEADERS[name]: text for name, text in headers.items()}
         sent |= {f"x-amz-meta-{name}": text for name, text in metadata.items()}
-        request = AWSRequest("PUT", f"{self._address}/{quote(key, safe='/~')}", sent, body)
-        request.context = {"signing": self._signing}
+        url = f"{self._address}/{quote(key, safe='/~')}"
+        request = AWSRequest("PUT", url, sent, body)
+        self._auth.add_auth(request)
+        signed = dict(request.headers.items())
         try:
-            self._signer.sign("PutObject", request)
-            return bool(self._http.send(request.prepare()).status_code == HTTPStatus.OK)
-        except BotoCoreError as error:
+            answer = self._pool.request("PUT", url, body=body, headers=signed, redirect=False)
+        except HTTPError as error:
             log.debug("%s: %s; once more by boto3", key, error)
             return False
+        return answer.status == HTTPStatus.OK
 
     def delete(self, key: str) -> None:
         """Remove an object. DeleteObjects needs a checksum that many servers do not know."""
