@@ -879,10 +879,8 @@ _WESTERN = ("utf-8", "utf8", "iso-8859-1", "us-ascii", "windows-1252")  # told a
 _NOT_IN_XML = bytes(set(range(32)) - set(b"\t\n\r"))
 # Noise of a server, the declaration, a DOCTYPE: by now they say nothing that holds.
 _PROLOG = r"(?s)\A(?:.{,5000}?<\?xml\s[^>]*>)?\s*(?:<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)?"
-_REFERENCES = (  # but those XML knows; in CDATA and comments there are none
-    r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)"
-    r"|(&(?!(?:amp|lt|gt|quot|apos);)(?:#?\w{1,32};)?)"
-)
+_REFERENCE = r"(&(?!(?:amp|lt|gt|quot|apos);)(?:#?\w{1,32};)?)"  # but those XML knows
+_NO_REFERENCES = r"(?s)<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)"  # what holds none
 _FEED_TYPE = r"(?i)\s*application/(?:(?:rss|atom|rdf)\+xml|feed\+json)"
 
 
@@ -913,7 +911,9 @@ def decode(body: bytes, content_type: str = "") -> str:
 
 def mend_xml(text: str) -> bytes:
     """Give XML as UTF-8 without its prolog and without references it does not know."""
-    text = re.sub(_REFERENCES, _mend_reference, re.sub(_PROLOG, "", text))
+    text = re.sub(_PROLOG, "", text)
+    if re.search(_REFERENCE, text):  # many have none, and this is ten times as quick
+        text = re.sub(f"{_NO_REFERENCES}|{_REFERENCE}", _mend_reference, text)
     return text.encode("utf-8", "replace").translate(None, _NOT_IN_XML)
 
 
