@@ -4838,7 +4838,8 @@ def collect(run: Run) -> None:
     readings = read_all(run, feeds, states)
     after = {key: state_after(readings[key], states[key], run.now) for key in feeds}
     sources = {key: source_of(feed, after[key]) for key, feed in feeds.items()}
-    kinds = Counter(carry_out(run, known, plan_edits(run, known, readings, sources)))
+    with run.progress("writing posts", None):
+        kinds = Counter(carry_out(run, known, plan_edits(run, known, readings, sources)))
     write_guest_files(run, feeds.values())
     write_sources(run, feeds, sources, after, known)
     # Pauses and failures are saved at once; validators wait until their posts are safe.
