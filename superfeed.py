@@ -3913,7 +3913,7 @@ def print_facts(report: Report) -> None:
     for label, text in report.facts():
         table.add_row(f"[bold]{label}", masked(text))
     table.add_row("[bold]time", f"{sum(report.seconds.values()):.1f} s")
-    console = Console()
+    console = Console(emoji=False)
     console.print(table)
     for line in report.advice():
         console.print(masked(line), markup=False, highlight=False, style="yellow", soft_wrap=True)

@@ -111,3 +111,10 @@ def test_on_a_terminal_the_table_has_lines_and_fetching_is_shown(web, superfeed)
     assert "┃" in seen["stdout"]
     assert "Own" in seen["stdout"]
     assert "fetching" in seen["stderr"]
+
+
+def test_a_name_is_shown_as_it_is_written(web, superfeed):
+    """It may look like rich's markup, or like one of its emoji."""
+    name = "[/b] News :fire: daily"
+    superfeed.write("feeds.txt", f"{name}\t{web.feed('/a.xml', rss(items(1))).url}")
+    assert name in superfeed("--check").ok().out
