@@ -5231,10 +5231,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = "pip install -r requirements.txt; if you did, start it with that venv's python"
         report.error = ConfigError(f"Python's package {error.name} is not installed", hint)
     except OSError as error:
-        if not error.filename or error.errno == errno.ENOENT:  # then it is a bug
-            raise
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+        if error.errno == errno.ENOENT or not (error.filename or is_full):
+            raise  # a bug
         hint = "see that superfeed may write there, and that the disk has room"
-        report.error = SuperfeedError(f"{error.filename}: {error.strerror}", hint)
+        where = error.filename or "a file could not be written"
+        report.error = SuperfeedError(f"{where}: {error.strerror}", hint)
     except KeyboardInterrupt as error:
         report.error = StoppedError(error.args[0])
     return finish(config, report)

@@ -292,3 +292,16 @@ def test_a_git_that_works_in_the_checkout_is_named_with_the_cure(place):
     (place.site / ".git/index.lock").unlink()
     place.run().ok()
     assert len(place.posts()) == 4
+
+
+def test_a_disk_that_takes_no_more_is_told_with_the_cure(place):
+    place.run().ok()
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (8192, -1))\n"
+    place.script.write("sitecustomize.py", limit)
+    long = items(1, first=9)
+    long[0].body = f"<p>{'!' * 4000}</p>"  # as entities in markdown it is five times as long
+    place.feed.body = rss(long)
+    result = place.run("--content", "full", env={"PYTHONPATH": place.script.app})
+    result.fails(1, "File too large", "the disk has room")
+    place.script.write("sitecustomize.py", "")
+    assert place.run("--content", "full").ok().report["posts"]["new"] == 1
